@@ -1,1 +1,27 @@
+//! Language models in Burn: loading, tokenising, sampling, decoding.
+//!
+//! ```text
+//! model folder ──load──▶ Qwen3 + ChatTokenizer ──generate──▶ text, token by token
+//!   config.json            ▲
+//!   model.safetensors      └── train builds on the same module (autodiff device)
+//!   tokenizer.json
+//! ```
+//!
+//! # Entry points
+//! - [`Qwen3`], [`Qwen3Config`]: the module. `config.init(&device)` or
+//!   [`Qwen3::init`]; `forward(ids, positions, mask) -> logits`,
+//!   `hidden_states(ids, positions, mask)`, `logits(hidden)`,
+//!   `forward_cached(ids, positions, mask, &mut KvCache)`;
+//!   [`qwen3::segment_mask`] for packed training rows. In every mask **true hides**.
+//! - [`device::parse_device`]: `flex`, `libtorch`, `cuda:N` by name.
+//!
+//! # Test alone
+//! `cargo nextest run -p illumine-models`.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod device;
+pub mod error;
+pub mod qwen3;
+
+pub use error::{ModelError, Result};
+pub use qwen3::{KvCache, Qwen3, Qwen3Config};

@@ -1,0 +1,108 @@
+//! Devices by name, chosen at run time.
+
+pub use burn::tensor::Device;
+
+use crate::error::{ModelError, Result};
+
+/// The device called `name`.
+///
+/// | name | device | cargo feature |
+/// |---|---|---|
+/// | `flex`, `cpu` | pure-Rust CPU | always there |
+/// | `libtorch` | LibTorch on the CPU | `tch` |
+/// | `libtorch:cuda:N` | LibTorch on GPU `N` | `tch` |
+/// | `cuda`, `cuda:N` | CUDA GPU `N` | `cuda` |
+///
+/// Call [`Device::autodiff`] on the result to train.
+///
+/// # Errors
+/// [`ModelError::Device`] for an unknown name, and for a device whose feature
+/// was not compiled in.
+pub fn parse_device(name: &str) -> Result<Device> {
+    let name = name.trim();
+    let refuse = |reason: String| ModelError::Device {
+        name: name.to_owned(),
+        reason,
+    };
+    let (kind, index) = match name.rsplit_once(':') {
+        Some((kind, index)) => {
+            let index: usize = index
+                .parse()
+                .map_err(|_| refuse(format!("`{index}` is not a device number")))?;
+            (kind, Some(index))
+        }
+        None => (name, None),
+    };
+    match (kind, index) {
+        ("flex" | "cpu", None) => Ok(Device::flex()),
+        ("cuda", index) => cuda(index.unwrap_or(0)).ok_or_else(|| refuse(not_built("cuda"))),
+        ("libtorch", None) => libtorch(None).ok_or_else(|| refuse(not_built("tch"))),
+        ("libtorch:cuda", index) => {
+            libtorch(Some(index.unwrap_or(0))).ok_or_else(|| refuse(not_built("tch")))
+        }
+        _ => Err(refuse(
+            "unknown; use flex, libtorch, libtorch:cuda:N or cuda:N".to_owned(),
+        )),
+    }
+}
+
+fn not_built(feature: &str) -> String {
+    format!("support was not compiled in; build with `--features {feature}`")
+}
+
+#[cfg(feature = "cuda")]
+fn cuda(index: usize) -> Option<Device> {
+    Some(Device::cuda(index))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda(_index: usize) -> Option<Device> {
+    None
+}
+
+#[cfg(feature = "tch")]
+fn libtorch(cuda: Option<usize>) -> Option<Device> {
+    Some(match cuda {
+        Some(index) => Device::libtorch_cuda(index),
+        None => Device::libtorch(),
+    })
+}
+
+#[cfg(not(feature = "tch"))]
+fn libtorch(_cuda: Option<usize>) -> Option<Device> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_names_give_a_device() {
+        assert_eq!(parse_device("flex").unwrap(), Device::flex());
+        assert_eq!(parse_device(" cpu ").unwrap(), Device::flex());
+    }
+
+    #[test]
+    fn unknown_names_are_refused_with_the_name() {
+        for name in ["", "gpu", "flex:0", "cuda:x", "libtorch:metal:0", "cuda:-1"] {
+            let error = parse_device(name).unwrap_err();
+            assert_eq!(error.code(), "model_device_unavailable", "{name}");
+            assert!(error.to_string().contains(name));
+        }
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_device_that_is_not_built_in_says_which_feature_builds_it() {
+        let error = parse_device("cuda:1").unwrap_err().to_string();
+        assert!(error.contains("--features cuda"), "{error}");
+    }
+
+    #[cfg(not(feature = "tch"))]
+    #[test]
+    fn libtorch_names_its_feature() {
+        let error = parse_device("libtorch").unwrap_err().to_string();
+        assert!(error.contains("--features tch"), "{error}");
+    }
+}

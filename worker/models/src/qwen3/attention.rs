@@ -1,0 +1,100 @@
+//! Grouped-query self-attention with normalised queries and keys.
+//!
+//! Source: Ainslie et al., *GQA* (arXiv:2305.13245); the per-head RMSNorm is
+//! Qwen3's (arXiv:2505.09388, §2).
+
+use burn::module::Module;
+use burn::nn::{Linear, RmsNorm, RmsNormConfig};
+use burn::tensor::{Device, Tensor, activation::softmax};
+
+use super::{cache::LayerCache, config::Qwen3Config, rotary::Rotary, weights::projection};
+
+/// Attention over the tokens of one sequence, or of a cache and new tokens.
+#[derive(Module, Debug)]
+pub struct SelfAttention {
+    /// `[hidden, heads × head_dim]`
+    pub q_proj: Linear,
+    /// `[hidden, kv_heads × head_dim]`
+    pub k_proj: Linear,
+    /// `[hidden, kv_heads × head_dim]`
+    pub v_proj: Linear,
+    /// `[heads × head_dim, hidden]`
+    pub o_proj: Linear,
+    /// Over one query head.
+    pub q_norm: RmsNorm,
+    /// Over one key head.
+    pub k_norm: RmsNorm,
+    num_kv_heads: usize,
+    groups: usize,
+    head_dim: usize,
+}
+
+impl SelfAttention {
+    /// Fresh weights.
+    pub fn init(config: &Qwen3Config, device: &Device) -> Self {
+        let hidden = config.hidden_size;
+        let query_width = config.num_attention_heads * config.head_dim;
+        let key_width = config.num_key_value_heads * config.head_dim;
+        let norm = || {
+            RmsNormConfig::new(config.head_dim)
+                .with_epsilon(config.rms_norm_eps)
+                .init(device)
+        };
+        Self {
+            q_proj: projection(config, hidden, query_width, device),
+            k_proj: projection(config, hidden, key_width, device),
+            v_proj: projection(config, hidden, key_width, device),
+            o_proj: projection(config, query_width, hidden, device),
+            q_norm: norm(),
+            k_norm: norm(),
+            num_kv_heads: config.num_key_value_heads,
+            groups: config.groups(),
+            head_dim: config.head_dim,
+        }
+    }
+
+    /// `[batch, tokens, hidden]` → the same shape.
+    ///
+    /// With a cache, the new keys and values are appended to it and attention
+    /// runs over all it holds. `bias` has shape `[batch, 1, 1, tokens, keys]`.
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        rotary: &Rotary,
+        bias: Option<&Tensor<5>>,
+        cache: Option<&mut LayerCache>,
+    ) -> Tensor<3> {
+        let [batch, tokens, _] = x.dims();
+        let (kv_heads, groups, head_dim) = (self.num_kv_heads, self.groups, self.head_dim);
+        let split = |x: Tensor<3>, heads: usize| x.reshape([batch, tokens, heads, head_dim]);
+
+        let query = split(self.q_proj.forward(x.clone()), kv_heads * groups);
+        let key = split(self.k_proj.forward(x.clone()), kv_heads);
+        let value = split(self.v_proj.forward(x), kv_heads).swap_dims(1, 2);
+        let query = rotary.apply(self.q_norm.forward(query).swap_dims(1, 2));
+        let key = rotary.apply(self.k_norm.forward(key).swap_dims(1, 2));
+        let (key, value) = match cache {
+            Some(cache) => cache.append(key, value),
+            None => (key, value),
+        };
+        let keys = key.dims()[2];
+
+        // The query heads of a group are rows against one shared key head, so
+        // that keys and values are never repeated in memory.
+        let scale = 1.0 / (head_dim as f64).sqrt();
+        let query = (query * scale).reshape([batch, kv_heads, groups * tokens, head_dim]);
+        let mut scores = query
+            .matmul(key.swap_dims(2, 3))
+            .reshape([batch, kv_heads, groups, tokens, keys]);
+        if let Some(bias) = bias {
+            scores = scores + bias.clone();
+        }
+        let weights = softmax(scores, 4).reshape([batch, kv_heads, groups * tokens, keys]);
+        let context = weights
+            .matmul(value)
+            .reshape([batch, kv_heads * groups, tokens, head_dim])
+            .swap_dims(1, 2)
+            .reshape([batch, tokens, kv_heads * groups * head_dim]);
+        self.o_proj.forward(context)
+    }
+}

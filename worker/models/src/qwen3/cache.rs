@@ -1,0 +1,85 @@
+//! Keys and values of the tokens already seen.
+
+use burn::tensor::Tensor;
+
+/// Tokens by which a full buffer grows at least.
+const CHUNK: usize = 256;
+
+/// The cache of every layer.
+#[derive(Clone, Debug, Default)]
+pub struct KvCache {
+    pub(super) layers: Vec<LayerCache>,
+}
+
+impl KvCache {
+    /// An empty cache for a model of `num_layers` layers.
+    pub fn new(num_layers: usize) -> Self {
+        Self {
+            layers: vec![LayerCache::default(); num_layers],
+        }
+    }
+
+    /// Tokens held, padding included.
+    pub fn len(&self) -> usize {
+        self.layers.first().map_or(0, |layer| layer.len)
+    }
+
+    /// Whether nothing has been appended yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One layer's keys and values in buffers `[batch, kv_heads, capacity, head_dim]`
+/// of which the first `len` tokens are filled.
+#[derive(Clone, Debug, Default)]
+pub struct LayerCache {
+    buffers: Option<(Tensor<4>, Tensor<4>)>,
+    len: usize,
+}
+
+impl LayerCache {
+    /// Appends keys and values `[batch, kv_heads, tokens, head_dim]`; returns all
+    /// that is held, `[batch, kv_heads, len, head_dim]`.
+    pub fn append(&mut self, key: Tensor<4>, value: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let [batch, heads, tokens, head_dim] = key.dims();
+        let (keys, values) = self.room_for(&key, tokens);
+        let (start, end) = (self.len, self.len + tokens);
+        let place = [0..batch, 0..heads, start..end, 0..head_dim];
+        let keys = keys.slice_assign(place.clone(), key);
+        let values = values.slice_assign(place, value);
+        self.len = end;
+        let filled = (
+            keys.clone().narrow(2, 0, end),
+            values.clone().narrow(2, 0, end),
+        );
+        self.buffers = Some((keys, values));
+        filled
+    }
+
+    /// Takes the buffers out, grown where `tokens` more would not fit. Growth
+    /// doubles, so that appending one token costs amortised constant time.
+    fn room_for(&mut self, like: &Tensor<4>, tokens: usize) -> (Tensor<4>, Tensor<4>) {
+        let [batch, heads, _, head_dim] = like.dims();
+        let device = like.device();
+        let needed = self.len + tokens;
+        let capacity = |old: usize| needed.max(old * 2).next_multiple_of(CHUNK);
+        match self.buffers.take() {
+            Some((keys, values)) if keys.dims()[2] >= needed => (keys, values),
+            Some((keys, values)) => {
+                let old = keys.dims()[2];
+                let extra = [batch, heads, capacity(old) - old, head_dim];
+                let grow = |buffer: Tensor<4>| {
+                    let more = Tensor::zeros(extra, (&device, buffer.dtype()));
+                    Tensor::cat(vec![buffer, more], 2)
+                };
+                (grow(keys), grow(values))
+            }
+            None => {
+                let shape = [batch, heads, capacity(0), head_dim];
+                let empty = Tensor::zeros(shape, (&device, like.dtype()));
+                (empty.clone(), empty)
+            }
+        }
+    }
+}

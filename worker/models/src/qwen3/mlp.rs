@@ -1,0 +1,36 @@
+//! The feed-forward block: SwiGLU (Shazeer, arXiv:2002.05202, eq. 6).
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor, activation::silu};
+
+use super::{config::Qwen3Config, weights::projection};
+
+/// `down(silu(gate(x)) · up(x))`.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    /// `[hidden, intermediate]`
+    pub gate_proj: Linear,
+    /// `[hidden, intermediate]`
+    pub up_proj: Linear,
+    /// `[intermediate, hidden]`
+    pub down_proj: Linear,
+}
+
+impl Mlp {
+    /// Fresh weights.
+    pub fn init(config: &Qwen3Config, device: &Device) -> Self {
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        Self {
+            gate_proj: projection(config, hidden, inner, device),
+            up_proj: projection(config, hidden, inner, device),
+            down_proj: projection(config, inner, hidden, device),
+        }
+    }
+
+    /// `[batch, tokens, hidden]` → the same shape.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let gate = silu(self.gate_proj.forward(x.clone()));
+        self.down_proj.forward(gate * self.up_proj.forward(x))
+    }
+}

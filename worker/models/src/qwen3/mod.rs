@@ -1,0 +1,22 @@
+//! Qwen3, the dense decoder.
+//!
+//! Source: Qwen Team, *Qwen3 Technical Report* (arXiv:2505.09388), §2, and the
+//! reference implementation `transformers/models/qwen3/modeling_qwen3.py`.
+//! Differences from Llama: RMSNorm over each query and key head before the
+//! rotary embedding, a `head_dim` independent of `hidden_size`, no biases.
+//!
+//! Read in this order: [`config`], [`rotary`], [`attention`], [`mlp`],
+//! [`layer`], [`model`].
+
+pub mod attention;
+pub mod cache;
+pub mod config;
+pub mod layer;
+pub mod mlp;
+pub mod model;
+pub mod rotary;
+pub mod weights;
+
+pub use cache::KvCache;
+pub use config::Qwen3Config;
+pub use model::{Qwen3, padding_mask, segment_mask};

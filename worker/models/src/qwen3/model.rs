@@ -1,0 +1,193 @@
+//! The whole decoder, from token ids to logits.
+
+use burn::module::Module;
+use burn::nn::{Embedding, EmbeddingConfig, Linear, RmsNorm, RmsNormConfig};
+use burn::tensor::{Bool, Device, Int, Tensor};
+
+use super::{
+    cache::KvCache,
+    config::Qwen3Config,
+    layer::DecoderLayer,
+    rotary::Rotary,
+    weights::{normal, projection},
+};
+
+/// Added to the score of a hidden key. Finite, so that a row with every key
+/// hidden (padding) stays finite too.
+const HIDDEN: f32 = -1e30;
+
+/// The Qwen3 decoder. Fields are named as in Hugging Face, below `model.`.
+#[derive(Module, Debug)]
+pub struct Qwen3 {
+    /// `[vocab, hidden]`
+    pub embed_tokens: Embedding,
+    /// The decoder layers.
+    pub layers: Vec<DecoderLayer>,
+    /// After the last layer.
+    pub norm: RmsNorm,
+    /// `[hidden, vocab]`; absent when the embedding serves as the head.
+    pub lm_head: Option<Linear>,
+    head_dim: usize,
+    rope_theta: f64,
+}
+
+impl Qwen3 {
+    /// Fresh weights on `device` (an autodiff device for training).
+    pub fn init(config: &Qwen3Config, device: &Device) -> Self {
+        let embed_tokens = EmbeddingConfig::new(config.vocab_size, config.hidden_size)
+            .with_initializer(normal(config))
+            .init(device);
+        let layers = (0..config.num_hidden_layers)
+            .map(|_| DecoderLayer::init(config, device))
+            .collect();
+        let lm_head = (!config.tie_word_embeddings)
+            .then(|| projection(config, config.hidden_size, config.vocab_size, device));
+        Self {
+            embed_tokens,
+            layers,
+            norm: RmsNormConfig::new(config.hidden_size)
+                .with_epsilon(config.rms_norm_eps)
+                .init(device),
+            lm_head,
+            head_dim: config.head_dim,
+            rope_theta: config.rope_theta,
+        }
+    }
+
+    /// Logits `[batch, tokens, vocab]` of ids `[batch, tokens]`.
+    ///
+    /// See [`Self::hidden_states`] for `positions` and `mask`.
+    pub fn forward(
+        &self,
+        input_ids: Tensor<2, Int>,
+        positions: Option<Tensor<2, Int>>,
+        mask: Option<Tensor<4, Bool>>,
+    ) -> Tensor<3> {
+        self.logits(self.hidden_states(input_ids, positions, mask))
+    }
+
+    /// Final normalised states `[batch, tokens, hidden]` of ids `[batch, tokens]`.
+    ///
+    /// - `positions` `[batch, tokens]`: rotary positions; `0..tokens` when absent.
+    /// - `mask` `[batch, 1, tokens, tokens]` (batch may be 1): **true hides** the
+    ///   key (last axis) from the query; it must include causality, as
+    ///   [`segment_mask`] and [`padding_mask`] do. Causal when absent.
+    ///
+    /// Differentiable when the model is on an autodiff device.
+    pub fn hidden_states(
+        &self,
+        input_ids: Tensor<2, Int>,
+        positions: Option<Tensor<2, Int>>,
+        mask: Option<Tensor<4, Bool>>,
+    ) -> Tensor<3> {
+        let [_, tokens] = input_ids.dims();
+        let device = input_ids.device();
+        let mask = mask.unwrap_or_else(|| causal_mask(0, tokens, &device));
+        let positions = positions.unwrap_or_else(|| arange(0, tokens, &device));
+        self.run(input_ids, positions, Some(mask), None)
+    }
+
+    /// Final states `[batch, tokens, hidden]` of new tokens that follow what
+    /// `cache` holds; the cache then holds them too.
+    ///
+    /// - `positions` `[batch, tokens]`; they go on from the cache's length when absent.
+    /// - `mask` `[batch, 1, tokens, cached + tokens]`, true hides; causal when absent.
+    pub fn forward_cached(
+        &self,
+        input_ids: Tensor<2, Int>,
+        positions: Option<Tensor<2, Int>>,
+        mask: Option<Tensor<4, Bool>>,
+        cache: &mut KvCache,
+    ) -> Tensor<3> {
+        let [_, tokens] = input_ids.dims();
+        let device = input_ids.device();
+        let past = cache.len();
+        let positions = positions.unwrap_or_else(|| arange(past, tokens, &device));
+        // One new token sees every earlier one.
+        let mask = mask.or_else(|| (tokens > 1).then(|| causal_mask(past, tokens, &device)));
+        self.run(input_ids, positions, mask, Some(cache))
+    }
+
+    /// Logits `[batch, tokens, vocab]` of final states `[batch, tokens, hidden]`.
+    pub fn logits(&self, hidden: Tensor<3>) -> Tensor<3> {
+        match &self.lm_head {
+            Some(head) => head.forward(hidden),
+            None => burn::tensor::module::linear(
+                hidden,
+                self.embed_tokens.weight.val().transpose(),
+                None,
+            ),
+        }
+    }
+
+    fn run(
+        &self,
+        input_ids: Tensor<2, Int>,
+        positions: Tensor<2, Int>,
+        mask: Option<Tensor<4, Bool>>,
+        mut cache: Option<&mut KvCache>,
+    ) -> Tensor<3> {
+        let rotary = Rotary::new(positions, self.head_dim, self.rope_theta);
+        let bias = mask.map(score_bias);
+        let mut x = self.embed_tokens.forward(input_ids);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let layer_cache = cache
+                .as_deref_mut()
+                .and_then(|cache| cache.layers.get_mut(index));
+            x = layer.forward(x, &rotary, bias.as_ref(), layer_cache);
+        }
+        self.norm.forward(x)
+    }
+}
+
+/// The mask of sequences packed into rows: a token sees itself and the earlier
+/// tokens of its own segment.
+///
+/// `segments` `[batch, tokens]` numbers the sequences of a row; the result
+/// `[batch, 1, tokens, tokens]` is true where the key is hidden.
+pub fn segment_mask(segments: Tensor<2, Int>) -> Tensor<4, Bool> {
+    let [batch, tokens] = segments.dims();
+    let device = segments.device();
+    let rows = segments
+        .clone()
+        .reshape([batch, 1, tokens, 1])
+        .expand([batch, 1, tokens, tokens]);
+    let columns = segments
+        .reshape([batch, 1, 1, tokens])
+        .expand([batch, 1, tokens, tokens]);
+    let causal = causal_mask(0, tokens, &device).expand([batch, 1, tokens, tokens]);
+    rows.not_equal(columns).bool_or(causal)
+}
+
+/// Positions `[batch, tokens]` and mask `[batch, 1, tokens, tokens]` of a padded
+/// batch. `attention_mask` `[batch, tokens]` is 1 on tokens and 0 on padding, on
+/// either side, as in `transformers`; a row's first token has position 0.
+pub fn padding_mask(attention_mask: Tensor<2, Int>) -> (Tensor<2, Int>, Tensor<4, Bool>) {
+    let [batch, tokens] = attention_mask.dims();
+    let device = attention_mask.device();
+    let positions = (attention_mask.clone().cumsum(1) - 1).clamp_min(0);
+    let padded = attention_mask
+        .equal_elem(0)
+        .reshape([batch, 1, 1, tokens])
+        .expand([batch, 1, tokens, tokens]);
+    let causal = causal_mask(0, tokens, &device).expand([batch, 1, tokens, tokens]);
+    (positions, padded.bool_or(causal))
+}
+
+/// `[1, 1, tokens, past + tokens]`, true above the diagonal.
+fn causal_mask(past: usize, tokens: usize, device: &Device) -> Tensor<4, Bool> {
+    // `tril_mask` is true strictly above the shifted diagonal.
+    Tensor::<2, Bool>::tril_mask([tokens, past + tokens], past as i64, device).unsqueeze()
+}
+
+fn arange(start: usize, tokens: usize, device: &Device) -> Tensor<2, Int> {
+    Tensor::<1, Int>::arange(start as i64..(start + tokens) as i64, device).unsqueeze()
+}
+
+/// `[batch, 1, 1, tokens, keys]`, zero where a key may be seen.
+fn score_bias(mask: Tensor<4, Bool>) -> Tensor<5> {
+    let [batch, heads, tokens, keys] = mask.dims();
+    mask.float()
+        .mul_scalar(HIDDEN)
+        .reshape([batch, heads, 1, tokens, keys])
+}
