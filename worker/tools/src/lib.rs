@@ -1,1 +1,12 @@
+//! The four image tools: search, diffusion, code, edit; one folder each.
+//!
+//! A tool is an [`ImageTool`]: it takes a request and yields one picture with
+//! its provenance, or a [`ToolError`] that says whether trying again may help.
+//! [`Toolbox`] holds what the configuration allows and is what the agent calls.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod error;
+pub mod tool;
+
+pub use error::ToolError;
+pub use tool::{DrawOptions, ImageTool, Picture, ToolContext, ToolImage};
