@@ -47,8 +47,8 @@ pub struct WorkerInfo {
     pub running: Vec<crate::id::JobId>,
     pub tools: Vec<ToolCapability>,
     pub policies: Vec<PolicyCapability>,
-    pub started_at: crate::Timestamp,
-    pub seen_at: crate::Timestamp,
+    pub started_at: chrono::DateTime<chrono::Utc>,
+    pub seen_at: chrono::DateTime<chrono::Utc>,
 }
 
 /// The sum over live workers.

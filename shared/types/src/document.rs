@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
 use crate::id::{BlobKey, JobId};
 use crate::problem::Problem;
 use crate::tool::{ToolCall, ToolKind, ToolStats};
@@ -30,7 +29,7 @@ pub struct Document {
     pub interruption: Option<Problem>,
     /// Grows with each stored version (a redraw makes a new one).
     pub version: u32,
-    pub created_at: Timestamp,
+    pub created_at: chrono::DateTime<chrono::Utc>,
 }
 
 impl Document {

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
 use crate::document::Outcome;
 use crate::job::WorkerRef;
 use crate::problem::Problem;
@@ -14,7 +13,7 @@ use crate::tool::ToolCall;
 pub struct Event {
     /// Position in the stream (`milliseconds-counter`); the SSE event id.
     pub id: String,
-    pub at: Timestamp,
+    pub at: chrono::DateTime<chrono::Utc>,
     /// Which attempt of the job this belongs to, from 1; 0 before the first.
     /// A `started` event of a new attempt begins the document afresh.
     pub attempt: u32,

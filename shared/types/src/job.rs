@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
 use crate::id::{ApiKeyId, JobId};
 use crate::problem::Problem;
 
@@ -178,9 +177,9 @@ pub struct Job {
     /// Tools that drew something, for lists and filters.
     #[serde(default)]
     pub tools_used: Vec<crate::tool::ToolKind>,
-    pub created_at: Timestamp,
+    pub created_at: chrono::DateTime<chrono::Utc>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<Timestamp>,
+    pub started_at: Option<chrono::DateTime<chrono::Utc>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<Timestamp>,
+    pub finished_at: Option<chrono::DateTime<chrono::Utc>>,
 }

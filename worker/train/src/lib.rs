@@ -1,1 +1,24 @@
+//! Training of policies.
+//!
+//! ```text
+//! corpus ──▶ tokenizer ──▶ sft ──▶ checkpoint in Hugging Face layout
+//! JSONL  ───────────────────┘
+//! ```
+//!
+//! # Entry points
+//! - [`corpus`]: prompts and documents made from templates, for the demo policy;
+//! - [`tokenizer`]: trains and writes a byte-level BPE with its chat template;
+//! - [`sft`]: supervised fine-tuning with checkpoints that resume exactly;
+//! - the binary `demo-models`: all of it in one command.
+//!
+//! # Test alone
+//! `cargo nextest run -p illumine-train`.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod corpus;
+pub mod error;
+pub mod evaluate;
+pub mod sft;
+pub mod tokenizer;
+
+pub use error::{Result, TrainError};

@@ -1,0 +1,17 @@
+//! Reads a Hugging Face model folder.
+//!
+//! | file | |
+//! |---|---|
+//! | `config.json` | shapes and family |
+//! | `model.safetensors`, or `model.safetensors.index.json` and its shards | weights in f32, bf16 or f16 |
+//! | `tokenizer.json`, `tokenizer_config.json`, `chat_template.jinja` | see [`crate::tokenizer`] |
+//! | `generation_config.json` | default sampling and end tokens, optional |
+//! | `system_prompt.md` | the words the model was trained with, optional |
+
+mod folder;
+mod safetensors;
+mod tensors;
+
+pub use self::folder::{LoadedModel, ModelFolder, load_folder};
+pub use self::safetensors::{SafetensorsFile, Weights};
+pub(crate) use self::tensors::transpose;

@@ -1,0 +1,258 @@
+//! Tensors by name from one safetensors file or a sharded set.
+//!
+//! Format: <https://github.com/huggingface/safetensors#format>. The header is
+//! read once; a tensor's bytes are read from disk when asked for, so that
+//! loading never holds a whole shard beside the model.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, Metadata};
+use serde::Deserialize;
+
+use crate::error::{ModelError, Result};
+
+/// Longest header that is believed, as in the reference implementation.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+
+/// One safetensors file, opened and its header checked against its length.
+#[derive(Debug)]
+pub struct SafetensorsFile {
+    path: PathBuf,
+    file: File,
+    metadata: Metadata,
+    data_start: u64,
+}
+
+impl SafetensorsFile {
+    /// Opens `path`.
+    ///
+    /// # Errors
+    /// [`ModelError::Io`]; [`ModelError::Malformed`] for a bad header and for a
+    /// file shorter or longer than its header says.
+    pub fn open(path: &Path) -> Result<Self> {
+        let io = |source| ModelError::io(path, source);
+        let malformed = |reason: String| ModelError::malformed(path, reason);
+        let mut file = File::open(path).map_err(io)?;
+        let file_bytes = file.metadata().map_err(io)?.len();
+
+        let mut length = [0_u8; 8];
+        file.read_exact(&mut length)
+            .map_err(|_| malformed(format!("truncated: {file_bytes} bytes hold no header")))?;
+        let header_bytes = u64::from_le_bytes(length);
+        if header_bytes > MAX_HEADER_BYTES || header_bytes + 8 > file_bytes {
+            return Err(malformed(format!(
+                "truncated or not a safetensors file: the header would take {header_bytes} bytes of {file_bytes}"
+            )));
+        }
+        let mut header = vec![0_u8; header_bytes as usize];
+        file.read_exact(&mut header).map_err(io)?;
+        let metadata: Metadata = serde_json::from_slice(&header)
+            .map_err(|error| malformed(format!("bad header: {error}")))?;
+
+        let data_start = 8 + header_bytes;
+        let expected = data_start + metadata.data_len() as u64;
+        if file_bytes != expected {
+            return Err(malformed(format!(
+                "truncated or damaged: the header promises {expected} bytes, the file has {file_bytes}"
+            )));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            metadata,
+            data_start,
+        })
+    }
+
+    /// The names it holds, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = self.metadata.offset_keys();
+        names.sort();
+        names
+    }
+
+    /// Shape of `name`, where it exists.
+    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.metadata.info(name).map(|info| info.shape.clone())
+    }
+
+    /// Values of `name` as f32, row-major, with its shape. Integers and booleans
+    /// are converted too, which references of token ids use.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingTensor`], [`ModelError::Io`], and
+    /// [`ModelError::Malformed`] for a type that is not a plain number.
+    pub fn read(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
+        let (shape, dtype, bytes) = self.read_bytes(name)?;
+        let values = to_f32(dtype, &bytes).ok_or_else(|| {
+            ModelError::malformed(
+                &self.path,
+                format!("tensor `{name}` has type {dtype:?}; f32, bf16 or f16 is needed"),
+            )
+        })?;
+        Ok((shape, values))
+    }
+
+    /// Values of `name` as integers, exactly; floats are refused.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_ints(&mut self, name: &str) -> Result<(Vec<usize>, Vec<i64>)> {
+        let (shape, dtype, bytes) = self.read_bytes(name)?;
+        let values = match dtype {
+            Dtype::I64 => chunks(&bytes, i64::from_le_bytes),
+            Dtype::I32 => chunks(&bytes, |b| i64::from(i32::from_le_bytes(b))),
+            Dtype::U8 | Dtype::BOOL => bytes.iter().map(|&b| i64::from(b)).collect(),
+            _ => {
+                return Err(ModelError::malformed(
+                    &self.path,
+                    format!("tensor `{name}` has type {dtype:?}; an integer is needed"),
+                ));
+            }
+        };
+        Ok((shape, values))
+    }
+
+    fn read_bytes(&mut self, name: &str) -> Result<(Vec<usize>, Dtype, Vec<u8>)> {
+        let info = self
+            .metadata
+            .info(name)
+            .ok_or_else(|| ModelError::MissingTensor {
+                path: self.path.clone(),
+                name: name.to_owned(),
+            })?;
+        let (start, end) = info.data_offsets;
+        let (shape, dtype) = (info.shape.clone(), info.dtype);
+        let mut bytes = vec![0_u8; end - start];
+        self.file
+            .seek(SeekFrom::Start(self.data_start + start as u64))
+            .and_then(|_| self.file.read_exact(&mut bytes))
+            .map_err(|source| ModelError::io(&self.path, source))?;
+        Ok((shape, dtype, bytes))
+    }
+}
+
+fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    Some(match dtype {
+        Dtype::F32 => chunks(bytes, f32::from_le_bytes),
+        Dtype::BF16 => chunks(bytes, |b| half::bf16::from_le_bytes(b).to_f32()),
+        Dtype::F16 => chunks(bytes, |b| half::f16::from_le_bytes(b).to_f32()),
+        Dtype::F64 => chunks(bytes, |b| f64::from_le_bytes(b) as f32),
+        Dtype::I64 => chunks(bytes, |b| i64::from_le_bytes(b) as f32),
+        Dtype::I32 => chunks(bytes, |b| i32::from_le_bytes(b) as f32),
+        Dtype::U8 | Dtype::BOOL => bytes.iter().map(|&b| f32::from(b)).collect(),
+        _ => return None,
+    })
+}
+
+fn chunks<const N: usize, T>(bytes: &[u8], convert: impl Fn([u8; N]) -> T) -> Vec<T> {
+    let (whole, _) = bytes.as_chunks::<N>();
+    whole.iter().map(|chunk| convert(*chunk)).collect()
+}
+
+/// All weights of a model folder, in one file or many.
+#[derive(Debug)]
+pub struct Weights {
+    source: PathBuf,
+    files: Vec<SafetensorsFile>,
+    /// Which file holds which tensor.
+    by_name: HashMap<String, usize>,
+}
+
+#[derive(Deserialize)]
+struct ShardIndex {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Weights {
+    /// Opens the weights of the model folder `dir`.
+    ///
+    /// # Errors
+    /// [`ModelError::Io`] when neither layout is there or a shard is missing,
+    /// [`ModelError::Malformed`] when a file is damaged.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let index = dir.join("model.safetensors.index.json");
+        if index.is_file() {
+            Self::open_sharded(dir, &index)
+        } else {
+            Self::open_single(&dir.join("model.safetensors"))
+        }
+    }
+
+    fn open_single(path: &Path) -> Result<Self> {
+        let file = SafetensorsFile::open(path)?;
+        let by_name = file.names().into_iter().map(|name| (name, 0)).collect();
+        Ok(Self {
+            source: path.to_owned(),
+            files: vec![file],
+            by_name,
+        })
+    }
+
+    fn open_sharded(dir: &Path, index: &Path) -> Result<Self> {
+        let text =
+            std::fs::read_to_string(index).map_err(|source| ModelError::io(index, source))?;
+        let map: ShardIndex = serde_json::from_str(&text)
+            .map_err(|error| ModelError::malformed(index, error.to_string()))?;
+        let mut shards: Vec<&String> = map.weight_map.values().collect();
+        shards.sort();
+        shards.dedup();
+
+        let mut files = Vec::with_capacity(shards.len());
+        let mut numbers = HashMap::new();
+        for shard in shards {
+            let plain_name = Path::new(shard).file_name().is_some_and(|n| n == shard.as_str());
+            if !plain_name {
+                let reason = format!("`weight_map`: `{shard}` is not a plain file name");
+                return Err(ModelError::malformed(index, reason));
+            }
+            numbers.insert(shard.clone(), files.len());
+            files.push(SafetensorsFile::open(&dir.join(shard))?);
+        }
+        let by_name = map
+            .weight_map
+            .iter()
+            .filter_map(|(name, shard)| Some((name.clone(), *numbers.get(shard)?)))
+            .collect();
+        Ok(Self {
+            source: index.to_owned(),
+            files,
+            by_name,
+        })
+    }
+
+    /// Whether `name` is there.
+    pub fn contains(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    /// Values of `name` as f32, row-major, after its shape is checked.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingTensor`], [`ModelError::WrongShape`], and those of
+    /// [`SafetensorsFile::read`].
+    pub fn read(&mut self, name: &str, expected: &[usize]) -> Result<Vec<f32>> {
+        let file = self
+            .by_name
+            .get(name)
+            .and_then(|&number| self.files.get_mut(number))
+            .ok_or_else(|| ModelError::MissingTensor {
+                path: self.source.clone(),
+                name: name.to_owned(),
+            })?;
+        if let Some(found) = file.shape(name)
+            && found != expected
+        {
+            return Err(ModelError::WrongShape {
+                path: file.path.clone(),
+                name: name.to_owned(),
+                expected: expected.to_vec(),
+                found,
+            });
+        }
+        Ok(file.read(name)?.1)
+    }
+}
