@@ -13,6 +13,9 @@
 //!   `hidden_states(ids, positions, mask)`, `logits(hidden)`,
 //!   `forward_cached(ids, positions, mask, &mut KvCache)`;
 //!   [`qwen3::segment_mask`] for packed training rows. In every mask **true hides**.
+//! - [`load::load_folder`], [`load::ModelFolder`]: a Hugging Face folder to a
+//!   model and its tokenizer; [`save::save_folder`] the other way.
+//! - [`tokenizer::ChatTokenizer`]: `encode`, `decode`, `stream`, `encode_chat`.
 //! - [`device::parse_device`]: `flex`, `libtorch`, `cuda:N` by name.
 //!
 //! # Test alone
@@ -21,7 +24,10 @@
 
 pub mod device;
 pub mod error;
+pub mod load;
 pub mod qwen3;
+pub mod save;
+pub mod tokenizer;
 
 pub use error::{ModelError, Result};
 pub use qwen3::{KvCache, Qwen3, Qwen3Config};

@@ -112,7 +112,7 @@ fn save_weights(
 fn read_back<const D: usize>(tensor: Tensor<D>, path: &Path) -> Result<Vec<f32>> {
     let data: TensorData = tensor.into_data();
     data.convert::<f32>()
-        .into_vec()
+        .try_into_vec::<f32>()
         .map_err(|error| ModelError::malformed(path, format!("{error:?}")))
 }
 

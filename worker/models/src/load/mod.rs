@@ -13,5 +13,6 @@ mod safetensors;
 mod tensors;
 
 pub use self::folder::{LoadedModel, ModelFolder, load_folder};
+pub(crate) use self::folder::{read_if_there, read_json_if_there};
 pub use self::safetensors::{SafetensorsFile, Weights};
 pub(crate) use self::tensors::transpose;

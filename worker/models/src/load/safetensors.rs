@@ -204,7 +204,9 @@ impl Weights {
         let mut files = Vec::with_capacity(shards.len());
         let mut numbers = HashMap::new();
         for shard in shards {
-            let plain_name = Path::new(shard).file_name().is_some_and(|n| n == shard.as_str());
+            let plain_name = Path::new(shard)
+                .file_name()
+                .is_some_and(|n| n == shard.as_str());
             if !plain_name {
                 let reason = format!("`weight_map`: `{shard}` is not a plain file name");
                 return Err(ModelError::malformed(index, reason));

@@ -1,0 +1,16 @@
+//! Text to token ids and back, and the chat template.
+//!
+//! [`ChatTokenizer`] reads `tokenizer.json` (byte-level BPE, as Qwen uses) and
+//! the chat template of a model folder. [`StreamDecoder`] turns ids back into
+//! text one at a time and never splits a character.
+
+mod byte_level;
+mod chat;
+mod stream;
+mod template;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use chat::ChatTokenizer;
+pub use stream::{StreamDecoder, Utf8Stream};
+pub use template::{ChatMessage, ChatTemplate, Role};
