@@ -1,1 +1,80 @@
-fn main() {}
+//! `cargo xtask`: sets up, runs, tests and measures Illumine.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod bench;
+mod exec;
+mod paths;
+mod setup;
+mod test;
+mod up;
+mod web;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Sets up, runs, tests and measures Illumine",
+    arg_required_else_help = true
+)]
+struct Options {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Install what is missing, build, and run everything until Ctrl-C
+    Up(up::Options),
+    /// Install what is missing and pass every test
+    Test(test::Options),
+    /// Only install what the two commands above need
+    Setup,
+    /// Build the portal for the browser
+    Web {
+        /// Folder for the result
+        #[arg(long)]
+        out: Option<std::path::PathBuf>,
+    },
+    /// Write the corpus and train the embedded demo policy, or measure it (`demo-models eval`)
+    DemoModels {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run the benchmarks and print their figures
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Options::parse().verb {
+        Verb::Up(options) => up::run(&options),
+        Verb::Test(options) => test::run(&options),
+        Verb::Setup => setup::all(),
+        Verb::Web { out } => web::build(&out.unwrap_or_else(|| paths::data_dir().join("web"))),
+        Verb::DemoModels { arguments } => demo_models(&arguments),
+        Verb::Bench(options) => bench::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo_models(arguments: &[String]) -> anyhow::Result<()> {
+    exec::cargo("run")
+        .args([
+            "--release",
+            "--package",
+            "illumine-train",
+            "--bin",
+            "demo-models",
+            "--",
+        ])
+        .args(arguments)
+        .run()
+}

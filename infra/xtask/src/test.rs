@@ -1,0 +1,70 @@
+//! `cargo xtask test`: everything, stopping at the first failure.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::exec::{cargo, find};
+use crate::setup;
+use crate::{paths, web};
+
+#[derive(Args)]
+pub struct Options {
+    /// Only the tests, without format, lints and the portal's build
+    #[arg(long)]
+    quick: bool,
+    /// Passed on to the test runner
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    let started = Instant::now();
+    step("set up", setup::for_test)?;
+    if !options.quick {
+        step("format", || cargo("fmt").args(["--all", "--check"]).run())?;
+        step("lints", || {
+            cargo("clippy")
+                .args(["--workspace", "--all-targets", "--", "--deny", "warnings"])
+                .run()
+        })?;
+        step("portal", || web::build(&paths::data_dir().join("web")))?;
+        step("documentation examples", || {
+            cargo("test")
+                .args(["--workspace", "--doc", "--quiet"])
+                .run()
+        })?;
+    }
+    step("tests", || tests(&options.arguments))?;
+    eprintln!(
+        "all passed in {:.0} min",
+        started.elapsed().as_secs_f64() / 60.0
+    );
+    Ok(())
+}
+
+fn tests(arguments: &[String]) -> Result<()> {
+    let python = setup::python::folder().join("bin/python");
+    let library = setup::library::folder();
+    let portal = paths::data_dir().join("web");
+    let runner = if find("cargo-nextest").is_some() {
+        cargo("nextest").args(["run", "--workspace", "--no-fail-fast"])
+    } else {
+        cargo("test").args(["--workspace", "--no-fail-fast"])
+    };
+    runner
+        .args(arguments)
+        .env("ILLUMINE_PYTHON", python)
+        .env("ILLUMINE_LIBRARY_DIR", library)
+        .env("ILLUMINE_WEB_DIR", portal)
+        .run()
+}
+
+fn step(name: &'static str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let started = Instant::now();
+    eprintln!("== {name}");
+    work().context(name)?;
+    eprintln!("== {name}: {:.0} s", started.elapsed().as_secs_f64());
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! The portal: Rust to WebAssembly, bindings, compression.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::exec::{cargo, program};
+use crate::paths;
+use crate::setup::wasm::{self, Toolchain};
+
+/// Builds the portal into `out`.
+pub fn build(out: &Path) -> Result<()> {
+    let target = paths::target_dir().join("web");
+    let arguments = [
+        "--profile",
+        "web",
+        "--package",
+        "illumine-frontend",
+        "--target",
+        wasm::TARGET,
+        "--target-dir",
+    ];
+    match wasm::toolchain()? {
+        Toolchain::Rustup => cargo("build").args(arguments).args([&target]).run()?,
+        Toolchain::Debian {
+            cargo,
+            rustc,
+            linker,
+        } => program(cargo)
+            .args(["build", "-Zbuild-std=std,panic_abort"])
+            .args(arguments)
+            .args([&target])
+            .env("RUSTC", rustc)
+            // Debian's compiler is a stable one; building std is not stable yet.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker)
+            // Set by the cargo that runs us; they would name the other compiler.
+            .env_remove("RUSTUP_TOOLCHAIN")
+            .env_remove("CARGO")
+            .env_remove("RUSTC_WRAPPER")
+            .run()?,
+    }
+    let module = target.join(wasm::TARGET).join("web/illumine-frontend.wasm");
+    cargo("run")
+        .args([
+            "--quiet",
+            "--release",
+            "--package",
+            "illumine-bindgen",
+            "--",
+            "--wasm",
+        ])
+        .args([
+            module.as_os_str(),
+            "--static".as_ref(),
+            "frontend/static".as_ref(),
+            "--out".as_ref(),
+            out.as_os_str(),
+        ])
+        .run()
+}
