@@ -162,7 +162,7 @@ impl Default for Config {
             ray_address: None,
             worker: WorkerSettings {
                 processes: 1,
-                queues: vec!["generation".into()],
+                queues: vec!["generation".into(), "redraw".into()],
                 device: "flex".into(),
                 concurrency: 4,
                 lease_s: 8,

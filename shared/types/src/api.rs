@@ -166,11 +166,24 @@ pub enum Role {
 /// again with a new seed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct RedrawRequest {
     /// Replaces the call's `params`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub params: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+}
+
+/// What `jobs/{id}/request.json` of a [`crate::JobKind::Redraw`] holds. The job
+/// has events of its own (`tool_progress`, `tool_finished`, `completed`); when
+/// it has completed, the document has a new version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RedrawJob {
+    pub document: JobId,
+    /// Position among all images, as in the block.
+    pub index: usize,
+    #[serde(flatten)]
+    pub redraw: RedrawRequest,
 }

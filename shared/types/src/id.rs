@@ -39,7 +39,7 @@ impl JobId {
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         let invalid = || InvalidId {
             text: text.chars().take(64).collect(),
-            expected: "a prefix (gen_, bat_, run_, evl_) and 26 characters of a ULID",
+            expected: "a prefix (gen_, drw_, bat_, run_, evl_) and 26 characters of a ULID",
         };
         let (prefix, ulid) = text.split_once('_').ok_or_else(invalid)?;
         if JobKind::from_prefix(prefix).is_none() || !is_ulid(ulid) {

@@ -10,15 +10,19 @@ use crate::problem::Problem;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
+    /// A document from a prompt.
     Generation,
+    /// One picture of a finished document, drawn again.
+    Redraw,
     Batch,
     TrainingRun,
     Evaluation,
 }
 
 impl JobKind {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Generation,
+        Self::Redraw,
         Self::Batch,
         Self::TrainingRun,
         Self::Evaluation,
@@ -28,6 +32,7 @@ impl JobKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Generation => "generation",
+            Self::Redraw => "redraw",
             Self::Batch => "batch",
             Self::TrainingRun => "training_run",
             Self::Evaluation => "evaluation",
@@ -39,6 +44,7 @@ impl JobKind {
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Generation => "gen",
+            Self::Redraw => "drw",
             Self::Batch => "bat",
             Self::TrainingRun => "run",
             Self::Evaluation => "evl",
