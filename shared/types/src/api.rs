@@ -187,3 +187,63 @@ pub struct RedrawJob {
     #[serde(flatten)]
     pub redraw: RedrawRequest,
 }
+
+/// What `jobs/{id}/request.json` of a redraw holds; a generation's has no
+/// `type`. The job draws one picture again and stores the document's next
+/// version; its own id names its events only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum TypedRequest {
+    Redraw {
+        document: JobId,
+        /// Of the image block, as in the document.
+        index: usize,
+        /// The call, with the new `params` if some were given.
+        call: crate::tool::ToolCall,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seed: Option<u64>,
+    },
+}
+
+/// `POST /api/v1/keys`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    /// 1 to 100 characters.
+    pub name: String,
+    pub role: Role,
+}
+
+/// A key without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct KeyInfo {
+    pub id: crate::id::ApiKeyId,
+    pub name: String,
+    pub role: Role,
+    pub created_at: chrono::DateTime<chrono::Utc>,
+}
+
+/// Answer of `POST /api/v1/keys`: the only time that the secret is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CreatedKey {
+    #[serde(flatten)]
+    pub key: KeyInfo,
+    pub secret: String,
+}
+
+/// How full one kind's queue is (`GET /api/v1/queue`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct QueueStatus {
+    pub kind: crate::job::JobKind,
+    /// Waiting, by priority.
+    pub waiting: std::collections::BTreeMap<String, u64>,
+    pub running: u64,
+    /// Waiting for another attempt.
+    pub delayed: u64,
+    pub paused: bool,
+}
