@@ -188,24 +188,6 @@ pub struct RedrawJob {
     pub redraw: RedrawRequest,
 }
 
-/// What `jobs/{id}/request.json` of a redraw holds; a generation's has no
-/// `type`. The job draws one picture again and stores the document's next
-/// version; its own id names its events only.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum TypedRequest {
-    Redraw {
-        document: JobId,
-        /// Of the image block, as in the document.
-        index: usize,
-        /// The call, with the new `params` if some were given.
-        call: crate::tool::ToolCall,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        seed: Option<u64>,
-    },
-}
-
 /// `POST /api/v1/keys`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
