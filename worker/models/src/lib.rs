@@ -16,6 +16,10 @@
 //! - [`load::load_folder`], [`load::ModelFolder`]: a Hugging Face folder to a
 //!   model and its tokenizer; [`save::save_folder`] the other way.
 //! - [`tokenizer::ChatTokenizer`]: `encode`, `decode`, `stream`, `encode_chat`.
+//! - [`generate::LanguageModel`]: `load(folder, device)`, then `generate` with
+//!   [`sampling::SamplingParams`], a cancel flag and a callback for each piece.
+//! - [`qwen3::cpu::CpuDecoder`]: the decode step behind it, for several
+//!   sequences at once.
 //! - [`device::parse_device`]: `flex`, `libtorch`, `cuda:N` by name.
 //!
 //! # Test alone
@@ -24,8 +28,11 @@
 
 pub mod device;
 pub mod error;
+pub mod generate;
 pub mod load;
+pub mod prompt;
 pub mod qwen3;
+pub mod sampling;
 pub mod save;
 pub mod tokenizer;
 

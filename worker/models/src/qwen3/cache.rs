@@ -24,6 +24,17 @@ impl KvCache {
         self.layers.first().map_or(0, |layer| layer.len)
     }
 
+    /// Number of layers.
+    pub fn num_layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Keys and values of `layer`, each `[batch, kv_heads, len, head_dim]`; none
+    /// before anything was appended.
+    pub fn filled(&self, layer: usize) -> Option<(Tensor<4>, Tensor<4>)> {
+        self.layers.get(layer)?.filled()
+    }
+
     /// Whether nothing has been appended yet.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -55,6 +66,12 @@ impl LayerCache {
         );
         self.buffers = Some((keys, values));
         filled
+    }
+
+    fn filled(&self) -> Option<(Tensor<4>, Tensor<4>)> {
+        let (keys, values) = self.buffers.as_ref()?;
+        let filled = |buffer: &Tensor<4>| buffer.clone().narrow(2, 0, self.len);
+        Some((filled(keys), filled(values)))
     }
 
     /// Takes the buffers out, grown where `tokens` more would not fit. Growth

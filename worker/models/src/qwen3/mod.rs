@@ -6,11 +6,12 @@
 //! rotary embedding, a `head_dim` independent of `hidden_size`, no biases.
 //!
 //! Read in this order: [`config`], [`rotary`], [`attention`], [`mlp`],
-//! [`layer`], [`model`].
+//! [`layer`], [`model`]; then [`cpu`], the fast decode step.
 
 pub mod attention;
 pub mod cache;
 pub mod config;
+pub mod cpu;
 pub mod layer;
 pub mod mlp;
 pub mod model;

@@ -1,0 +1,20 @@
+//! Decoding on the CPU, one token a sequence and step, without tensors.
+//!
+//! A decode step reads every weight once for a handful of multiplications each:
+//! it is bound by memory traffic, and for small models by the cost of
+//! dispatching tensor operations. Here the weights lie row by row (`[out, in]`)
+//! in as few matrices as possible (query, key and value are one, gate and up
+//! another), as bf16 when that loses nothing, and a step is a fixed sequence of
+//! matrix-vector products over reused buffers.
+//!
+//! The prompt is read by the [`Qwen3`](super::Qwen3) module, whose cache
+//! [`SequenceCache::from_module`] takes over.
+
+mod attention;
+mod cache;
+mod decoder;
+mod kernel;
+mod matrix;
+
+pub use cache::SequenceCache;
+pub use decoder::{CpuDecoder, Scratch};
