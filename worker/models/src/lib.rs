@@ -20,6 +20,7 @@
 //!   [`sampling::SamplingParams`], a cancel flag and a callback for each piece.
 //! - [`qwen3::cpu::CpuDecoder`]: the decode step behind it, for several
 //!   sequences at once.
+//! - [`verify::verify`]: a folder against a reference file of `transformers`.
 //! - [`device::parse_device`]: `flex`, `libtorch`, `cuda:N` by name.
 //!
 //! # Test alone
@@ -35,6 +36,7 @@ pub mod qwen3;
 pub mod sampling;
 pub mod save;
 pub mod tokenizer;
+pub mod verify;
 
 pub use error::{ModelError, Result};
 pub use qwen3::{KvCache, Qwen3, Qwen3Config};

@@ -1,0 +1,191 @@
+//! Compares a model folder with a reference computed elsewhere.
+//!
+//! The reference file holds `input_ids` and `attention_mask` `[batch, tokens]`
+//! (integers) and `logits` `[batch, tokens, vocab]`, as `infra/parity/qwen3.py`
+//! writes them with `transformers`.
+
+use std::path::Path;
+
+use burn::tensor::{Int, Tensor, TensorData};
+use serde::Serialize;
+
+use crate::device::Device;
+use crate::error::{ModelError, Result};
+use crate::load::{ModelFolder, SafetensorsFile};
+use crate::qwen3::cpu::{CpuDecoder, Scratch, SequenceCache};
+use crate::qwen3::{Qwen3, padding_mask};
+
+/// The outcome of [`verify`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// The device it ran on.
+    pub device: String,
+    /// Each way of computing the outputs.
+    pub checks: Vec<Check>,
+    /// The largest difference allowed.
+    pub tolerance: f32,
+    /// Whether every check is within the tolerance.
+    pub passed: bool,
+}
+
+/// One way of computing the reference's outputs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Check {
+    /// `forward` (all tokens at once) or `decode` (token by token, on the CPU).
+    pub name: &'static str,
+    /// The largest absolute difference of a logit; not a number when ours is not.
+    pub max_abs_diff: f32,
+    /// Numbers compared: padding is left out.
+    pub compared: usize,
+}
+
+impl Report {
+    /// The largest difference of all checks.
+    pub fn max_abs_diff(&self) -> f32 {
+        self.checks
+            .iter()
+            .map(|check| check.max_abs_diff)
+            .fold(0.0, worse)
+    }
+}
+
+/// Runs the model in `model_dir` on the inputs in `reference` and compares.
+///
+/// # Errors
+/// Those of loading the model, and of a reference file that lacks a tensor or
+/// whose shapes do not fit each other or the model.
+pub fn verify(
+    model_dir: &Path,
+    reference: &Path,
+    device: &Device,
+    tolerance: f32,
+) -> Result<Report> {
+    let folder = ModelFolder::open(model_dir)?;
+    let inputs = Inputs::read(reference, folder.config.vocab_size)?;
+    let model = folder.load_model(device)?;
+
+    let mut checks = vec![inputs.compare("forward", &inputs.forward(&model, device, reference)?)];
+    if *device == Device::flex() {
+        let decoder = CpuDecoder::new(&model, &folder.config)?;
+        checks.push(inputs.compare("decode", &inputs.decode(&decoder)?));
+    }
+    let mut report = Report {
+        device: format!("{device:?}"),
+        checks,
+        tolerance,
+        passed: false,
+    };
+    // A difference that is not a number is above every tolerance.
+    report.passed = report.max_abs_diff() <= tolerance;
+    Ok(report)
+}
+
+struct Inputs {
+    batch: usize,
+    tokens: usize,
+    vocab: usize,
+    input_ids: Vec<i64>,
+    attention_mask: Vec<i64>,
+    logits: Vec<f32>,
+}
+
+impl Inputs {
+    fn read(path: &Path, vocab: usize) -> Result<Self> {
+        let mut file = SafetensorsFile::open(path)?;
+        let (shape, input_ids) = file.read_ints("input_ids")?;
+        let [batch, tokens] = shape[..] else {
+            let reason = format!("`input_ids` has shape {shape:?}, expected [batch, tokens]");
+            return Err(ModelError::malformed(path, reason));
+        };
+        let attention_mask = match file.shape("attention_mask") {
+            Some(_) => file.read_ints("attention_mask")?.1,
+            None => vec![1; batch * tokens],
+        };
+        let (logit_shape, logits) = file.read("logits")?;
+        if logit_shape != [batch, tokens, vocab] {
+            return Err(ModelError::WrongShape {
+                path: path.to_owned(),
+                name: "logits".to_owned(),
+                expected: vec![batch, tokens, vocab],
+                found: logit_shape,
+            });
+        }
+        if attention_mask.len() != batch * tokens {
+            let reason = "`attention_mask` has another shape than `input_ids`";
+            return Err(ModelError::malformed(path, reason));
+        }
+        if let Some(id) = input_ids.iter().find(|id| !(0..vocab as i64).contains(id)) {
+            let reason = format!("`input_ids` holds {id}, outside the vocabulary of {vocab}");
+            return Err(ModelError::malformed(path, reason));
+        }
+        Ok(Self {
+            batch,
+            tokens,
+            vocab,
+            input_ids,
+            attention_mask,
+            logits,
+        })
+    }
+
+    fn forward(&self, model: &Qwen3, device: &Device, path: &Path) -> Result<Vec<f32>> {
+        let shape = [self.batch, self.tokens];
+        let ints = |values: &[i64]| {
+            Tensor::<2, Int>::from_data(TensorData::new(values.to_vec(), shape), device)
+        };
+        let (positions, mask) = padding_mask(ints(&self.attention_mask));
+        model
+            .forward(ints(&self.input_ids), Some(positions), Some(mask))
+            .into_data()
+            .convert::<f32>()
+            .try_into_vec::<f32>()
+            .map_err(|error| ModelError::malformed(path, error.to_string()))
+    }
+
+    /// Token by token with a cache, each row without its padding.
+    fn decode(&self, decoder: &CpuDecoder) -> Result<Vec<f32>> {
+        let mut scratch = Scratch::default();
+        let mut ours = vec![0.0; self.logits.len()];
+        for row in 0..self.batch {
+            let mut cache = SequenceCache::new(decoder.config());
+            for place in row * self.tokens..(row + 1) * self.tokens {
+                if self.attention_mask[place] == 0 {
+                    continue;
+                }
+                let token = self.input_ids[place] as u32;
+                let logits = decoder.step(&[token], &mut [&mut cache], &mut scratch)?;
+                ours[place * self.vocab..][..self.vocab].copy_from_slice(logits);
+            }
+        }
+        Ok(ours)
+    }
+
+    fn compare(&self, name: &'static str, ours: &[f32]) -> Check {
+        let rows = ours.chunks(self.vocab).zip(self.logits.chunks(self.vocab));
+        let real = rows
+            .zip(&self.attention_mask)
+            .filter(|(_, mask)| **mask != 0)
+            .map(|(rows, _)| rows);
+        let mut check = Check {
+            name,
+            max_abs_diff: 0.0,
+            compared: 0,
+        };
+        for (ours, theirs) in real {
+            check.compared += ours.len();
+            for (a, b) in ours.iter().zip(theirs) {
+                check.max_abs_diff = worse(check.max_abs_diff, (a - b).abs());
+            }
+        }
+        check
+    }
+}
+
+/// The larger, or not a number if either is not.
+fn worse(a: f32, b: f32) -> f32 {
+    if a.is_nan() || b.is_nan() {
+        f32::NAN
+    } else {
+        a.max(b)
+    }
+}
