@@ -19,6 +19,8 @@ pub struct Config {
     pub auth: bool,
     /// Folder of the built portal.
     pub web_dir: PathBuf,
+    /// Logs as JSON, one object a line.
+    pub log_json: bool,
     pub redis_url: String,
     pub s3: S3Settings,
     pub policy: PolicySettings,
@@ -117,6 +119,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             auth: true,
             web_dir: data_dir.join("web"),
+            log_json: false,
             redis_url: "redis://127.0.0.1:6479/".into(),
             s3: S3Settings {
                 endpoint: "http://127.0.0.1:9479".into(),

@@ -55,6 +55,7 @@ pub const SETTINGS: &[Setting] = &[
     row("listen", "ILLUMINE_LISTEN", Text, "the backend's address"),
     row("auth", "ILLUMINE_AUTH", Flag, "`on`, or `off` on loopback only"),
     row("web_dir", "ILLUMINE_WEB_DIR", Text, "folder of the built portal"),
+    row("log_json", "ILLUMINE_LOG_JSON", Flag, "logs as JSON, one object a line; `RUST_LOG` chooses what is logged"),
     row("redis_url", "ILLUMINE_REDIS_URL", Text, "Redis to use"),
     row("s3.endpoint", "ILLUMINE_S3_ENDPOINT", Text, "S3 service to use"),
     row("s3.bucket", "ILLUMINE_S3_BUCKET", Text, "bucket, made when missing"),
