@@ -1,0 +1,126 @@
+//! Headless Chromium, driven by WebDriver.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use fantoccini::elements::Element;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+
+/// A browser with a fresh profile; ends with the value.
+pub struct Browser {
+    pub client: Client,
+    driver: Child,
+}
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+impl Browser {
+    /// # Errors
+    /// If Chromium or its driver is not installed or does not come up.
+    pub async fn start(width: u32, height: u32, dark: bool) -> Result<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?
+            .local_addr()?
+            .port();
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("chromedriver is not installed")?;
+        let mut arguments = vec![
+            "--headless=new".to_owned(),
+            "--no-sandbox".into(),
+            "--disable-gpu".into(),
+            "--disable-quic".into(),
+            "--no-first-run".into(),
+            "--disable-background-networking".into(),
+            "--disable-component-update".into(),
+            "--disable-sync".into(),
+            "--disable-dev-shm-usage".into(),
+            "--hide-scrollbars".into(),
+            format!("--window-size={width},{height}"),
+        ];
+        if dark {
+            arguments.push("--blink-settings=preferredColorScheme=0".into());
+        }
+        let options = json!({"goog:chromeOptions": {"args": arguments}});
+        let capabilities = options.as_object().cloned().unwrap_or_default();
+        for _ in 0..100 {
+            let connected = ClientBuilder::new(HttpConnector::new())
+                .capabilities(capabilities.clone())
+                .connect(&format!("http://127.0.0.1:{port}"))
+                .await;
+            if let Ok(client) = connected {
+                let mut browser = Self { client, driver };
+                browser.resize(width, height).await?;
+                return Ok(browser);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("the browser does not start")
+    }
+
+    /// The page's size, also below what a window allows.
+    ///
+    /// # Errors
+    /// If the browser is gone.
+    pub async fn resize(&mut self, width: u32, height: u32) -> Result<()> {
+        self.client.set_window_size(width, height).await?;
+        Ok(())
+    }
+
+    /// Waits for the element with this `data-testid`.
+    ///
+    /// # Errors
+    /// If it does not appear.
+    pub async fn find(&self, test_id: &str) -> Result<Element> {
+        let selector = format!("[data-testid=\"{test_id}\"]");
+        self.client
+            .wait()
+            .at_most(LIMIT)
+            .for_element(Locator::Css(&selector))
+            .await
+            .with_context(|| format!("no {test_id} on the page"))
+    }
+
+    /// How many elements have this `data-testid` now.
+    ///
+    /// # Errors
+    /// If the browser is gone.
+    pub async fn count(&self, test_id: &str) -> Result<usize> {
+        let selector = format!("[data-testid=\"{test_id}\"]");
+        Ok(self.client.find_all(Locator::Css(&selector)).await?.len())
+    }
+
+    /// Keeps a picture of the page for people to look at.
+    ///
+    /// # Errors
+    /// If the picture cannot be taken or kept.
+    pub async fn screenshot(&self, name: &str) -> Result<PathBuf> {
+        let test = std::env::current_exe()?;
+        let folder = test
+            .ancestors()
+            .nth(3)
+            .context("no target folder")?
+            .join("screenshots");
+        std::fs::create_dir_all(&folder)?;
+        let file = folder.join(format!("{name}.png"));
+        std::fs::write(&file, self.client.screenshot().await?)?;
+        Ok(file)
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Ending the driver ends the browser that it started.
+        let _ = Command::new("kill")
+            .arg(self.driver.id().to_string())
+            .status();
+        let _ = self.driver.wait();
+    }
+}
