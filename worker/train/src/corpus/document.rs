@@ -1,0 +1,231 @@
+//! The answer: a short illustrated report in Markdown, with its tags.
+
+use serde_json::json;
+
+use super::chart;
+use super::picture::{Chart, Picture};
+use super::request::{Genre, Request, article, enumerate};
+use super::rng::Rng;
+
+/// Title, subject and plan, with the blank line that leads on.
+pub fn beginning(rng: &mut Rng, request: &Request) -> String {
+    let title = title(request.genre);
+    format!(
+        "# {title} {}\n\n{}\n\n##",
+        request.topic,
+        opening(rng, request)
+    )
+}
+
+/// Writes the document that `request` asks for.
+pub fn write(rng: &mut Rng, request: &Request) -> String {
+    let topic = &request.topic;
+    let mut parts = vec![
+        format!("# {} {topic}", title(request.genre)),
+        opening(rng, request),
+    ];
+    if request.pictures.is_empty() {
+        parts.push("## Background".to_owned());
+        parts.push(filled(rng, BACKGROUND, topic));
+    }
+    for (index, &picture) in request.pictures.iter().enumerate() {
+        let figure = index + 1;
+        parts.push(format!("## {}", heading(picture)));
+        parts.push(introduction(rng, request, picture, figure));
+        parts.push(tag(rng, request, picture));
+        parts.push(remark(rng, picture).to_owned());
+    }
+    parts.push("## In short".to_owned());
+    parts.push(filled(rng, CLOSING, topic));
+    parts.join("\n\n")
+}
+
+fn title(genre: Genre) -> &'static str {
+    match genre {
+        Genre::Report => "A report on",
+        Genre::Market => "Market research on",
+        Genre::Article => "An article about",
+        Genre::Guide => "A guide to",
+        Genre::Overview => "All about",
+    }
+}
+
+fn filled(rng: &mut Rng, sentences: &[&str], topic: &str) -> String {
+    rng.pick(sentences).replace("{}", topic)
+}
+
+/// What the document is about, and the plan of its pictures.
+fn opening(rng: &mut Rng, request: &Request) -> String {
+    let sentences = match request.genre {
+        Genre::Market => MARKET_OPENING,
+        _ => OPENING,
+    };
+    let first = filled(rng, sentences, &request.topic);
+    let items: Vec<String> = (0..request.pictures.len())
+        .map(|index| planned(&request.pictures, index))
+        .collect();
+    let plan = match items.len() {
+        0 => "It has no pictures.".to_owned(),
+        1 => format!("It has one picture: {}.", enumerate(&items)),
+        2 => format!("It has two pictures: {}.", enumerate(&items)),
+        3 => format!("It has three pictures: {}.", enumerate(&items)),
+        _ => format!("It has four pictures: {}.", enumerate(&items)),
+    };
+    format!("{first} {plan}")
+}
+
+/// "a photo", "another photo", "an edited picture"
+fn planned(pictures: &[Picture], index: usize) -> String {
+    let noun = pictures[index].noun();
+    let again = pictures[..index]
+        .iter()
+        .any(|earlier| earlier.noun() == noun);
+    let article = if again { "another" } else { article(noun) };
+    format!("{article} {noun}")
+}
+
+const OPENING: &[&str] = &[
+    "This page is about {}, in plain words.",
+    "Here is a short look at {} for new readers.",
+    "People often ask about {}, and this text tells what matters most.",
+    "This is a first view of {} and why it matters.",
+];
+
+const MARKET_OPENING: &[&str] = &[
+    "This study looks at the market for {} today.",
+    "Buyers ask for {} more often than before.",
+    "This study asks who pays for {}, and why.",
+];
+
+const BACKGROUND: &[&str] = &[
+    "The first notes are old, and each region has its own view of {}. Today experts share what they know openly.",
+    "Interest began in small groups. Later schools and museums wrote about {}, and now it is easy to read more.",
+    "Most of what is known comes from patient work. Those who study {} compare many cases before they write.",
+    "There are two sides to this. Some value the daily use of {}, while others enjoy the story behind it.",
+];
+
+const CLOSING: &[&str] = &[
+    "It takes time to know {} well. A good next step is to ask people at work.",
+    "There is always more to say about {}. A close look brings new questions.",
+    "The main point about {} is simple: small details matter.",
+    "Interest in {} will stay. The next years will show what is still to come.",
+];
+
+fn heading(picture: Picture) -> &'static str {
+    match picture {
+        Picture::Photo => "A real view",
+        Picture::Painting => "An artist's idea",
+        Picture::Chart(_) => "The numbers",
+        Picture::Edit { .. } => "The picture, changed",
+    }
+}
+
+fn introduction(rng: &mut Rng, request: &Request, picture: Picture, figure: usize) -> String {
+    let topic = &request.topic;
+    match picture {
+        Picture::Photo => {
+            let end = rng.pick(&["in the real world", "as they are", "in daily life"]);
+            format!("Figure {figure} is a photo of {topic} {end}.")
+        }
+        Picture::Painting => {
+            let end = rng.pick(&["in soft colours", "in bright colours", "as in a dream"]);
+            format!("Figure {figure} is a painting of {topic} {end}.")
+        }
+        Picture::Chart(chart) => {
+            format!("Figure {figure} is a {} about {topic}.", chart.noun())
+        }
+        Picture::Edit { parent, effect } => match parent.checked_sub(request.inputs) {
+            None => format!(
+                "Figure {figure} shows your picture again, now {}.",
+                effect.result
+            ),
+            Some(own) => format!(
+                "Figure {figure} shows figure {} again, now {}.",
+                own + 1,
+                effect.result
+            ),
+        },
+    }
+}
+
+fn remark(rng: &mut Rng, picture: Picture) -> &'static str {
+    rng.pick(match picture {
+        Picture::Photo => &[
+            "A photo says more than many words.",
+            "Details like these help us to understand.",
+            "Such a view is worth a second look.",
+        ],
+        Picture::Painting => &[
+            "An artist sees things that a camera would miss.",
+            "The scene is invented, but the mood is true.",
+            "Painters have always liked such shapes.",
+        ],
+        Picture::Chart(Chart::Bar | Chart::Pie) => &[
+            "The groups differ, so there is no single answer.",
+            "The largest share stands out and shapes the plans.",
+            "These are example numbers, made to be compared.",
+        ],
+        Picture::Chart(Chart::Line | Chart::Scatter) => &[
+            "The values rise step by step, a good sign.",
+            "The trend is clear, though the numbers are only examples.",
+            "What costs more today may cost less tomorrow.",
+        ],
+        Picture::Edit { .. } => &[
+            "The change of mood gives it another face.",
+            "The same view now feels quite different.",
+        ],
+    })
+}
+
+/// One tag, as JSON on one line.
+fn tag(rng: &mut Rng, request: &Request, picture: Picture) -> String {
+    let topic = &request.topic;
+    let source = picture.source();
+    let (description, params) = match picture {
+        Picture::Photo => {
+            let view = rng.pick(&["", "", " from close", " from afar", " outdoors"]);
+            (
+                format!("a photo of {topic}"),
+                json!({ "query": format!("photo of {topic}{view}") }),
+            )
+        }
+        Picture::Painting => {
+            let style = rng.pick(&["soft light", "bright colours", "fine lines", "warm light"]);
+            (
+                format!("a painting of {topic}"),
+                json!({ "prompt": format!("a painting of {topic}, {style}") }),
+            )
+        }
+        Picture::Chart(chart) => {
+            let market = request.genre == Genre::Market;
+            (
+                format!("a {} about {topic}", chart.noun()),
+                json!({ "code": chart::program(rng, chart, topic, market) }),
+            )
+        }
+        Picture::Edit { parent, effect } => (
+            format!("the picture, now {}", effect.result),
+            json!({
+                "img_index": parent,
+                "prompt": effect.instruction.replace("{}", "the picture"),
+            }),
+        ),
+    };
+    // Written by hand for the order of its keys.
+    format!(
+        "<imgen>{{\"source\": \"{source}\", \"description\": {}, \"params\": {}}}</imgen>",
+        json!(description),
+        spaced(&params)
+    )
+}
+
+/// One flat object in the spacing that people use: `{"a": 1, "b": 2}`.
+fn spaced(params: &serde_json::Value) -> String {
+    let fields: Vec<String> = params
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| format!("\"{key}\": {value}"))
+        .collect();
+    format!("{{{}}}", fields.join(", "))
+}
