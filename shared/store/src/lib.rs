@@ -21,9 +21,11 @@
 
 pub mod blobs;
 pub mod config;
+mod conn;
 pub mod documents;
 pub mod error;
 pub mod events;
+mod hub;
 pub mod jobs;
 pub mod keys;
 pub mod library;

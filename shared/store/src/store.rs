@@ -1,15 +1,18 @@
 //! The handle that everything starts from.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::blobs::Blobs;
+use crate::blobs::{Blobs, S3};
+use crate::conn::Redis;
 use crate::documents::Documents;
 use crate::events::Events;
+use crate::hub::Hub;
 use crate::jobs::Jobs;
 use crate::keys::{Keys, Sessions};
 use crate::library::Library;
 use crate::queue::Queue;
-use crate::{Result, StoreConfig, StoreError, Timings};
+use crate::{Result, StoreConfig, Timings};
 
 /// Both stores. Cloning is cheap; clones share connections.
 #[derive(Clone, Debug)]
@@ -20,6 +23,9 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     timings: Timings,
+    redis: Redis,
+    s3: S3,
+    hub: Hub,
 }
 
 /// How one of the two servers is.
@@ -61,21 +67,42 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::connect`].
-    pub async fn connect_with(_config: &StoreConfig, _timings: Timings) -> Result<Self> {
-        Err(StoreError::Config("not built yet".into()))
+    pub async fn connect_with(config: &StoreConfig, timings: Timings) -> Result<Self> {
+        let (redis, s3) = tokio::try_join!(
+            Redis::connect(&config.redis_url, &timings),
+            S3::connect(config, &timings)
+        )?;
+        let hub = Hub::new(redis.client().clone());
+        Ok(Self {
+            inner: Arc::new(Inner {
+                timings,
+                redis,
+                s3,
+                hub,
+            }),
+        })
     }
 
     /// Asks both servers; never fails, always answers within seconds.
     pub async fn health(&self) -> Health {
-        let part = PartHealth {
-            ok: false,
-            latency_ms: 0.0,
-            error: None,
-        };
-        Health {
-            redis: part.clone(),
-            s3: part,
-        }
+        let ping = redis::cmd("PING");
+        let (redis, s3) = tokio::join!(
+            part(async { self.redis().once::<String>(&ping).await.map(|_| ()) }),
+            part(self.s3().ping())
+        );
+        Health { redis, s3 }
+    }
+
+    pub(crate) fn redis(&self) -> &Redis {
+        &self.inner.redis
+    }
+
+    pub(crate) fn s3(&self) -> &S3 {
+        &self.inner.s3
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.inner.hub
     }
 
     #[must_use]
@@ -142,5 +169,21 @@ impl Store {
         Library {
             store: self.clone(),
         }
+    }
+}
+
+const HEALTH_LIMIT: Duration = Duration::from_secs(3);
+
+async fn part(request: impl Future<Output = Result<()>>) -> PartHealth {
+    let start = Instant::now();
+    let error = match tokio::time::timeout(HEALTH_LIMIT, request).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some("no answer in 3 s".into()),
+    };
+    PartHealth {
+        ok: error.is_none(),
+        latency_ms: start.elapsed().as_secs_f64() * 1000.0,
+        error,
     }
 }

@@ -1,8 +1,20 @@
 //! Jobs: submitting, reading, listing, changing.
+//!
+//! A job's record is a Redis hash that only scripts change, so that each change
+//! is atomic with its index entries and its event. `sequence` counts changes
+//! and never falls. Final states change by [`Jobs::retry`] alone.
+
+mod change;
+mod list;
+mod record;
+pub(crate) mod status;
+mod submit;
 
 use chrono::{DateTime, Utc};
-use illumine_types::api::Page;
 use illumine_types::{ApiKeyId, BlobKey, Job, JobId, JobKind, JobState, Priority, ToolKind};
+
+pub(crate) use record::parse_priority;
+pub(crate) use submit::{Envelope, IDEMPOTENCY_TTL_S};
 
 use crate::{Result, Store, StoreError};
 
@@ -60,88 +72,26 @@ pub struct JobUpdate {
     pub tools_used: Option<Vec<ToolKind>>,
 }
 
-fn unbuilt<T>() -> Result<T> {
-    Err(StoreError::Config("not built yet".into()))
-}
-
 impl Jobs {
-    /// Stores the request in S3, then queues the job.
-    ///
-    /// # Errors
-    /// [`StoreError::IdempotencyConflict`]; or a store is away: nothing is queued
-    /// then, or the same key must be used to ask again.
-    pub async fn submit(&self, _new: NewJob) -> Result<Submitted> {
-        unbuilt()
-    }
-
     /// # Errors
     /// [`StoreError::NotFound`].
-    pub async fn job(&self, _id: &JobId) -> Result<Job> {
-        unbuilt()
+    pub async fn job(&self, id: &JobId) -> Result<Job> {
+        let mut jobs = self.read(std::slice::from_ref(id)).await?;
+        jobs.pop().flatten().ok_or_else(|| no_job(id))
     }
 
     /// The request as submitted.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
-    pub async fn request(&self, _id: &JobId) -> Result<serde_json::Value> {
-        unbuilt()
+    pub async fn request(&self, id: &JobId) -> Result<serde_json::Value> {
+        Ok(self.envelope(id).await?.request)
     }
+}
 
-    /// Newest first. A page may hold fewer than `limit` jobs (1..=200) although
-    /// more follow: a search looks at a bounded number of jobs at a time.
-    ///
-    /// # Errors
-    /// [`StoreError::BadCursor`].
-    pub async fn list(
-        &self,
-        _filter: &JobFilter,
-        _cursor: Option<&str>,
-        _limit: usize,
-    ) -> Result<Page<Job>> {
-        unbuilt()
-    }
-
-    /// Cancels at once what waits; asks the worker to stop what runs.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::WrongState`] if it has ended
-    /// otherwise than by cancelling.
-    pub async fn cancel(&self, _id: &JobId) -> Result<Job> {
-        unbuilt()
-    }
-
-    /// Queues a failed or cancelled job again.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::WrongState`].
-    pub async fn retry(&self, _id: &JobId) -> Result<Job> {
-        unbuilt()
-    }
-
-    /// Removes a job, its document, its events, and pictures that no other job
-    /// uses. A running job is cancelled first and waited for, for seconds.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::WrongState`] if it runs on.
-    pub async fn delete(&self, _id: &JobId) -> Result<()> {
-        unbuilt()
-    }
-
-    /// Notes progress and what lists show, for the current attempt.
-    ///
-    /// # Errors
-    /// [`StoreError::StaleAttempt`] if the attempt is not the running one.
-    pub async fn update(&self, _id: &JobId, _attempt: u32, _update: JobUpdate) -> Result<()> {
-        unbuilt()
-    }
-
-    /// Changes the listed title, thumbnail and tools of a job that has ended
-    /// (a picture was drawn again).
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`].
-    pub async fn describe(&self, _id: &JobId, _update: JobUpdate) -> Result<()> {
-        unbuilt()
+pub(crate) fn no_job(id: &JobId) -> StoreError {
+    StoreError::NotFound {
+        what: "job",
+        id: id.to_string(),
     }
 }
