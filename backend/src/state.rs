@@ -1,0 +1,52 @@
+//! What every handler may use.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use illumine_config::Config;
+use illumine_store::Store;
+use illumine_types::capability::Limits;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::attempts::Attempts;
+use crate::metrics::Metrics;
+use crate::pictures::Pictures;
+
+/// Shared by all of the server's threads; cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub store: Store,
+    pub limits: Limits,
+    /// Whether a key is asked for.
+    pub auth: bool,
+    pub policy_spec: Arc<str>,
+    pub web_dir: Arc<PathBuf>,
+    pub pictures: Pictures,
+    pub metrics: Metrics,
+    pub attempts: Arc<Attempts>,
+    /// Documents turned into HTML or archives at a time.
+    pub rendering: Arc<Semaphore>,
+    /// Fires when the server stops: live streams end.
+    pub stopping: CancellationToken,
+}
+
+impl State {
+    /// # Errors
+    /// If the metrics or the URL guard cannot be set up.
+    pub fn new(config: &Config, store: Store) -> anyhow::Result<Self> {
+        let limits = Limits::default();
+        Ok(Self {
+            store,
+            limits,
+            auth: config.auth,
+            policy_spec: config.policy.spec.as_str().into(),
+            web_dir: Arc::new(config.web_dir.clone()),
+            pictures: Pictures::new(config, limits)?,
+            metrics: Metrics::new()?,
+            attempts: Arc::default(),
+            rendering: Arc::new(Semaphore::new(4)),
+            stopping: CancellationToken::new(),
+        })
+    }
+}

@@ -1,0 +1,6 @@
+//! Everything that is wrong with a request is found before anything is queued.
+
+pub mod json;
+mod request;
+
+pub use request::{check, title};
