@@ -5,8 +5,10 @@
 //! [`Toolbox`] holds what the configuration allows and is what the agent calls.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod code;
 pub mod error;
 pub mod tool;
 
+pub use code::{CodeConfig, CodeTool};
 pub use error::ToolError;
 pub use tool::{DrawOptions, ImageTool, Picture, ToolContext, ToolImage};
