@@ -1,0 +1,9 @@
+//! One binary for all of the crate's integration tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+mod corpus;
+mod resume;
+mod sft_parity;
+mod sft_parts;
+mod tokenizer;
