@@ -40,7 +40,9 @@ impl Servers {
     /// # Errors
     /// If `redis-server` is not installed or a server does not come up.
     pub async fn start() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("illumine-test-").tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("illumine-test-")
+            .tempdir()?;
         let redis = RedisServer::start(folder.path()).await?;
         let s3 = S3Server::start(&folder.path().join("s3"))?;
         Ok(Self { redis, s3, folder })

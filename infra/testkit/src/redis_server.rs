@@ -45,7 +45,7 @@ impl RedisServer {
         let socket = self.socket();
         let child = Command::new("redis-server")
             .args(["--port", "0", "--save", "", "--appendonly", "yes"])
-            .args(["--appendfsync", "always", "--loglevel", "warning"])
+            .args(["--appendfsync", "everysec", "--loglevel", "warning"])
             .arg("--unixsocket")
             .arg(&socket)
             .arg("--dir")
