@@ -52,7 +52,10 @@ fn main() -> ExitCode {
         Verb::Up(options) => up::run(&options),
         Verb::Test(options) => test::run(&options),
         Verb::Setup => setup::all(),
-        Verb::Web { out } => web::build(&out.unwrap_or_else(|| paths::data_dir().join("web"))),
+        Verb::Web { out } => web::build(
+            &out.unwrap_or_else(|| paths::data_dir().join("web")),
+            &["--release"],
+        ),
         Verb::DemoModels { arguments } => demo_models(&arguments),
         Verb::Bench(options) => bench::run(&options),
     };

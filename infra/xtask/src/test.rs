@@ -29,7 +29,7 @@ pub fn run(options: &Options) -> Result<()> {
                 .args(["--workspace", "--all-targets", "--", "--deny", "warnings"])
                 .run()
         })?;
-        step("portal", || web::build(&paths::data_dir().join("web")))?;
+        step("portal", || web::build(&paths::data_dir().join("web"), &[]))?;
         step("documentation examples", || {
             cargo("test")
                 .args(["--workspace", "--doc", "--quiet"])

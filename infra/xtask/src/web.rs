@@ -8,8 +8,9 @@ use crate::exec::{cargo, program};
 use crate::paths;
 use crate::setup::wasm::{self, Toolchain};
 
-/// Builds the portal into `out`.
-pub fn build(out: &Path) -> Result<()> {
+/// Builds the portal into `out`. `profile` is the one that the caller builds
+/// everything else with, so that the bindings' generator shares its work.
+pub fn build(out: &Path, profile: &[&str]) -> Result<()> {
     let target = paths::target_dir().join("web");
     let arguments = [
         "--profile",

@@ -153,7 +153,7 @@ fn build(options: &Options) -> Result<PathBuf> {
             "illumine-s3",
         ])
         .run()?;
-    web::build(&paths::data_dir().join("web"))?;
+    web::build(&paths::data_dir().join("web"), profile)?;
     Ok(paths::target_dir().join(if options.debug { "debug" } else { "release" }))
 }
 
