@@ -100,7 +100,12 @@ impl Interpreter {
         if system {
             // Only the interpreter and its library: /usr may hold anything.
             parts.push((answer.executable.clone(), answer.executable.clone()));
-            parts.extend(answer.library.into_iter().map(|dir| (dir.clone(), dir)));
+            // A virtual environment names a folder of its own among them.
+            let library = answer
+                .library
+                .into_iter()
+                .filter(|dir| dir.starts_with(&answer.base));
+            parts.extend(library.map(|dir| (dir.clone(), dir)));
             executable = answer.executable;
         } else {
             let unfit = || {
@@ -154,7 +159,10 @@ mod tests {
             version: "3.12.4".into(),
             executable: format!("{base}/bin/python3.12").into(),
             base: base.into(),
-            library: vec![format!("{base}/lib/python3.12").into(); 2],
+            library: vec![
+                format!("{base}/lib/python3.12").into(),
+                "/srv/venv/lib/python3.12".into(),
+            ],
             sites: vec!["/srv/venv/lib/python3.12/site-packages".into(); 2],
             packages: BTreeMap::from([("numpy".into(), Some("2.3.5".into()))]),
         }
@@ -178,10 +186,9 @@ mod tests {
         let python = Interpreter::lay_out(answer("/usr")).unwrap();
         assert_eq!(python.executable, Path::new("/usr/bin/python3.12"));
         assert!(
-            python
-                .parts
-                .iter()
-                .all(|(outside, _)| outside != Path::new("/usr"))
+            python.parts.iter().all(
+                |(outside, inside)| outside != Path::new("/usr") && !inside.starts_with("/srv")
+            )
         );
     }
 

@@ -320,11 +320,15 @@ def syntax_message(error):
 
 
 def traceback_message(error, lines):
-    numbers = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
-               if frame.filename == PROGRAM]
-    if not numbers or not numbers[-1] or numbers[-1] > len(lines):
+    """The innermost line of the program itself; libraries' frames say little."""
+    number, step = None, error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code.co_filename == PROGRAM:
+            number = step.tb_lineno
+        step = step.tb_next
+    if not number or number > len(lines):
         return words(error)
-    return f"line {numbers[-1]}: {words(error)}\n    {lines[numbers[-1] - 1].strip()[:200]}"
+    return f"line {number}: {words(error)}\n    {lines[number - 1].strip()[:200]}"
 
 
 # ------------------------------------------------------- closing the doors

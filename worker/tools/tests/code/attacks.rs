@@ -162,7 +162,7 @@ async fn deep_recursion_and_crashes_are_failures_of_the_program() {
     ] {
         let error = run(&tool, program).await.unwrap_err();
         assert!(
-            ["python_error", "out_of_memory"].contains(&error.code()),
+            ["python_error", "out_of_memory", "tool_timeout"].contains(&error.code()),
             "{program}: {error}"
         );
     }

@@ -97,6 +97,27 @@ async fn a_sandbox_killed_under_a_program_is_tried_again_once() {
     assert_eq!(image.unwrap().provenance.attempts, 2);
 }
 
+/// The interpreters inside this test's sandboxes.
+fn interpreters() -> Vec<u32> {
+    let inside = |(pid, _): (u32, char)| {
+        let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let list = list.unwrap_or_default();
+        list.split_whitespace()
+            .map(|pid| pid.parse().unwrap())
+            .collect::<Vec<u32>>()
+    };
+    children().into_iter().flat_map(inside).collect()
+}
+
+/// Waits until nothing of the sandboxes is left, inside or out.
+async fn until_gone(interpreters: &[u32]) {
+    let lives = |pid: &u32| std::path::Path::new(&format!("/proc/{pid}")).exists();
+    until("its processes are gone", || {
+        children().is_empty() && !interpreters.iter().any(lives)
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn cancelling_stops_the_program_at_once() {
     let tool = tool().await;
@@ -108,19 +129,22 @@ async fn cancelling_stops_the_program_at_once() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         context.cancel.cancel();
     };
+    let interpreters = interpreters();
+    assert_eq!(interpreters.len(), 1);
     let (result, ()) = tokio::join!(tool.run(&request, &context), cancel);
     assert!(matches!(result, Err(ToolError::Cancelled)));
-    until("its processes are gone", || children().is_empty()).await;
+    until_gone(&interpreters).await;
 }
 
 #[tokio::test]
 async fn dropping_the_call_stops_the_program_too() {
     let tool = tool().await;
+    let interpreters = interpreters();
     let call = run(&tool, "while True: pass");
     assert!(
         tokio::time::timeout(Duration::from_millis(500), call)
             .await
             .is_err()
     );
-    until("its processes are gone", || children().is_empty()).await;
+    until_gone(&interpreters).await;
 }
