@@ -43,14 +43,9 @@ pub fn build(out: &Path, profile: &[&str]) -> Result<()> {
     }
     let module = target.join(wasm::TARGET).join("web/illumine-frontend.wasm");
     cargo("run")
-        .args([
-            "--quiet",
-            "--release",
-            "--package",
-            "illumine-bindgen",
-            "--",
-            "--wasm",
-        ])
+        .args(["--quiet"])
+        .args(profile)
+        .args(["--package", "illumine-bindgen", "--", "--wasm"])
         .args([
             module.as_os_str(),
             "--static".as_ref(),
