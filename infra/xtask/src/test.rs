@@ -49,9 +49,9 @@ fn tests(arguments: &[String]) -> Result<()> {
     let library = setup::library::folder();
     let portal = paths::data_dir().join("web");
     let runner = if find("cargo-nextest").is_some() {
-        cargo("nextest").args(["run", "--workspace", "--no-fail-fast"])
+        cargo("nextest").args(["run", "--workspace"])
     } else {
-        cargo("test").args(["--workspace", "--no-fail-fast"])
+        cargo("test").args(["--workspace"])
     };
     runner
         .args(arguments)
