@@ -85,7 +85,14 @@ impl BurnPolicy {
         if !request.system.is_empty() {
             messages.push(ChatMessage::new(Role::System, request.system.as_str()));
         }
-        messages.push(ChatMessage::new(Role::User, request.prompt.as_str()));
+        // The demo policy was taught that a mark stands for each input picture.
+        let marks = if self.name == format!("burn:{}", demo::NAME) {
+            "[image] ".repeat(request.inputs)
+        } else {
+            String::new()
+        };
+        let prompt = format!("{marks}{}", request.prompt);
+        messages.push(ChatMessage::new(Role::User, prompt));
         let prompt_ids = self
             .model
             .tokenizer()

@@ -23,6 +23,8 @@ pub use spec::{PolicySpec, parse_spec};
 pub struct ChatRequest {
     pub system: String,
     pub prompt: String,
+    /// Number of input pictures, given or not.
+    pub inputs: usize,
     /// Input pictures in order; given only to a policy with vision.
     pub images: Vec<ChatImage>,
     pub max_tokens: Option<u32>,
