@@ -1,33 +1,11 @@
-//! Dot products of weight rows with a few vectors, and the vector loops of
-//! attention, compiled for the instruction sets that are chosen at run time.
-//!
-//! The loops are plain Rust over fixed-width arrays, which the compiler turns
-//! into vector instructions inside functions marked with a target feature.
+//! Dot products of weight rows with a few vectors, and the weighted sum of
+//! attention, for the instruction sets that are chosen at run time.
 
 use std::sync::LazyLock;
 
-/// Accumulators per dot product: one AVX-512 register, two of AVX2, four of NEON.
-const LANES: usize = 16;
-
-/// A stored number that is read as f32.
-pub(super) trait Stored: Copy + Send + Sync {
-    /// Its value, exactly.
-    fn value(self) -> f32;
-}
-
-impl Stored for f32 {
-    #[inline(always)]
-    fn value(self) -> f32 {
-        self
-    }
-}
-
-impl Stored for half::bf16 {
-    #[inline(always)]
-    fn value(self) -> f32 {
-        f32::from_bits(u32::from(self.to_bits()) << 16)
-    }
-}
+#[cfg(target_arch = "x86_64")]
+use super::simd::x86::{Avx2, Avx512};
+use super::simd::{Baseline, Simd, Stored, sum};
 
 /// Instruction sets with code of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,68 +17,108 @@ enum Isa {
     Baseline,
 }
 
-static ISA: LazyLock<Isa> = LazyLock::new(|| {
+/// Those that this machine has, the best first.
+fn available() -> Vec<Isa> {
+    let mut sets = Vec::new();
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("fma")
-        {
-            return Isa::Avx512;
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        if avx2 && is_x86_feature_detected!("avx512f") {
+            sets.push(Isa::Avx512);
         }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            return Isa::Avx2;
+        if avx2 {
+            sets.push(Isa::Avx2);
         }
     }
-    Isa::Baseline
-});
-
-/// Whether the baseline target multiplies and adds in one instruction; where it
-/// does not, `mul_add` would be a slow library call.
-const BASELINE_FMA: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
-
-/// Compiles `$body` (called with a const `FMA` flag) once for each instruction set.
-macro_rules! for_each_isa {
-    ($name:ident $(<$generic:ident : $bound:ident>)? ($($arg:ident : $type:ty),*) => $body:ident) => {
-        #[inline]
-        pub(super) fn $name $(<$generic: $bound>)? ($($arg: $type),*) {
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512vl,fma")]
-            fn avx512 $(<$generic: $bound>)? ($($arg: $type),*) {
-                $body::<true $(, $generic)?>($($arg),*);
-            }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            fn avx2 $(<$generic: $bound>)? ($($arg: $type),*) {
-                $body::<true $(, $generic)?>($($arg),*);
-            }
-            match *ISA {
-                // SAFETY: `ISA` takes this value only where these features were detected.
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => unsafe { avx512($($arg),*) },
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => unsafe { avx2($($arg),*) },
-                Isa::Baseline => $body::<BASELINE_FMA $(, $generic)?>($($arg),*),
-            }
-        }
-    };
+    sets.push(Isa::Baseline);
+    sets
 }
 
-for_each_isa!(products<W: Stored>(weights: &[W], inputs: &[f32], columns: usize, outputs: &mut [f32], stride: usize) => products_body);
-for_each_isa!(weighted_sum(weights: &[f32], rows: &[f32], sum: &mut [f32]) => weighted_sum_body);
+static ISA: LazyLock<Isa> = LazyLock::new(|| available().first().copied().unwrap_or(Isa::Baseline));
 
-#[inline(always)]
-fn fused<const FMA: bool>(a: f32, b: f32, sum: f32) -> f32 {
-    if FMA { a.mul_add(b, sum) } else { a * b + sum }
+/// `outputs[n·stride + r] = weights[r] · inputs[n]` for the rows `r` of `weights`
+/// (each of `columns`) and the vectors `n` of `inputs`.
+///
+/// # Panics
+/// When `outputs` is too short for the last vector's rows.
+#[inline]
+pub(super) fn products<W: Stored>(
+    weights: &[W],
+    inputs: &[f32],
+    columns: usize,
+    outputs: &mut [f32],
+    stride: usize,
+) {
+    products_on(*ISA, weights, inputs, columns, outputs, stride);
 }
 
-/// `outputs[n·stride + r] = weights[r] · inputs[n]` for rows `r` of `weights`
-/// (each of `columns`) and vectors `n` of `inputs`. `outputs` starts at the
-/// first row's place.
+/// `sum += Σ_t weights[t] · rows[t]`, rows of `sum`'s length.
+#[inline]
+pub(super) fn weighted_sum(weights: &[f32], rows: &[f32], sum: &mut [f32]) {
+    weighted_sum_on(*ISA, weights, rows, sum);
+}
+
+fn products_on<W: Stored>(
+    isa: Isa,
+    weights: &[W],
+    inputs: &[f32],
+    columns: usize,
+    outputs: &mut [f32],
+    stride: usize,
+) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    fn avx512<W: Stored>(w: &[W], x: &[f32], columns: usize, out: &mut [f32], stride: usize) {
+        // SAFETY: this function has the instruction set.
+        unsafe { products_with::<Avx512, W>(w, x, columns, out, stride) }
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2<W: Stored>(w: &[W], x: &[f32], columns: usize, out: &mut [f32], stride: usize) {
+        // SAFETY: this function has the instruction set.
+        unsafe { products_with::<Avx2, W>(w, x, columns, out, stride) }
+    }
+    match isa {
+        // SAFETY: `available` found it.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512(weights, inputs, columns, outputs, stride) },
+        // SAFETY: `available` found it.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2(weights, inputs, columns, outputs, stride) },
+        // SAFETY: arrays are always there.
+        Isa::Baseline => unsafe {
+            products_with::<Baseline, W>(weights, inputs, columns, outputs, stride);
+        },
+    }
+}
+
+fn weighted_sum_on(isa: Isa, weights: &[f32], rows: &[f32], sum: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    fn avx512(weights: &[f32], rows: &[f32], sum: &mut [f32]) {
+        // SAFETY: this function has the instruction set.
+        unsafe { weighted_sum_with::<Avx512>(weights, rows, sum) }
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(weights: &[f32], rows: &[f32], sum: &mut [f32]) {
+        // SAFETY: this function has the instruction set.
+        unsafe { weighted_sum_with::<Avx2>(weights, rows, sum) }
+    }
+    match isa {
+        // SAFETY: `available` found it.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512(weights, rows, sum) },
+        // SAFETY: `available` found it.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2(weights, rows, sum) },
+        // SAFETY: arrays are always there.
+        Isa::Baseline => unsafe { weighted_sum_with::<Baseline>(weights, rows, sum) },
+    }
+}
+
 #[inline(always)]
-fn products_body<const FMA: bool, W: Stored>(
+unsafe fn products_with<S: Simd, W: Stored>(
     weights: &[W],
     inputs: &[f32],
     columns: usize,
@@ -108,117 +126,108 @@ fn products_body<const FMA: bool, W: Stored>(
     stride: usize,
 ) {
     let rows = weights.len() / columns;
-    let vectors = inputs.len() / columns;
     let mut row = 0;
-    while row + 4 <= rows {
-        block_over_inputs::<FMA, 4, W>(weights, inputs, columns, row, vectors, outputs, stride);
-        row += 4;
-    }
-    while row < rows {
-        block_over_inputs::<FMA, 1, W>(weights, inputs, columns, row, vectors, outputs, stride);
-        row += 1;
+    // SAFETY: the caller promises the instruction set.
+    unsafe {
+        while row + 4 <= rows {
+            against_inputs::<S, W, 4>(weights, inputs, columns, row, outputs, stride);
+            row += 4;
+        }
+        while row < rows {
+            against_inputs::<S, W, 1>(weights, inputs, columns, row, outputs, stride);
+            row += 1;
+        }
     }
 }
 
-/// Rows `row..row + R` against every input, so that they are read from memory once.
+/// Rows `row..row + R` against every input: they come from memory once.
 #[inline(always)]
-fn block_over_inputs<const FMA: bool, const R: usize, W: Stored>(
+unsafe fn against_inputs<S: Simd, W: Stored, const R: usize>(
     weights: &[W],
     inputs: &[f32],
     columns: usize,
     row: usize,
-    vectors: usize,
     outputs: &mut [f32],
     stride: usize,
 ) {
     let rows: [&[W]; R] = std::array::from_fn(|r| &weights[(row + r) * columns..][..columns]);
-    let vector = |n: usize| &inputs[n * columns..][..columns];
-    let mut n = 0;
-    while n + 4 <= vectors {
-        let block: [&[f32]; 4] = std::array::from_fn(|i| vector(n + i));
-        store(dots::<FMA, R, 4, W>(rows, block), n, row, outputs, stride);
-        n += 4;
-    }
-    while n < vectors {
-        store(
-            dots::<FMA, R, 1, W>(rows, [vector(n)]),
-            n,
-            row,
-            outputs,
-            stride,
-        );
-        n += 1;
-    }
-}
-
-#[inline(always)]
-fn store<const R: usize, const N: usize>(
-    dots: [[f32; R]; N],
-    first_vector: usize,
-    first_row: usize,
-    outputs: &mut [f32],
-    stride: usize,
-) {
-    for (n, dots) in dots.iter().enumerate() {
-        outputs[(first_vector + n) * stride + first_row..][..R].copy_from_slice(dots);
-    }
-}
-
-/// The dot products of `R` rows with `N` vectors of the same length.
-#[inline(always)]
-fn dots<const FMA: bool, const R: usize, const N: usize, W: Stored>(
-    rows: [&[W]; R],
-    vectors: [&[f32]; N],
-) -> [[f32; R]; N] {
-    let rows_chunked = rows.map(|row| row.as_chunks::<LANES>());
-    let vectors_chunked = vectors.map(|vector| vector.as_chunks::<LANES>());
-    let chunks = vectors_chunked[0].0.len();
-
-    let mut sums = [[[0.0_f32; LANES]; R]; N];
-    for chunk in 0..chunks {
-        for r in 0..R {
-            let weights = rows_chunked[r].0[chunk].map(W::value);
-            for n in 0..N {
-                let inputs = &vectors_chunked[n].0[chunk];
-                for lane in 0..LANES {
-                    sums[n][r][lane] = fused::<FMA>(weights[lane], inputs[lane], sums[n][r][lane]);
-                }
+    let mut place = row;
+    let blocks = inputs.chunks_exact(4 * columns);
+    let rest = blocks.remainder();
+    // SAFETY: the caller promises the instruction set.
+    unsafe {
+        for block in blocks {
+            let vectors = std::array::from_fn(|n| &block[n * columns..][..columns]);
+            for dots in dots::<S, W, R, 4>(rows, vectors, columns) {
+                outputs[place..][..R].copy_from_slice(&dots);
+                place += stride;
             }
         }
-    }
-
-    std::array::from_fn(|n| {
-        std::array::from_fn(|r| {
-            let tail: f32 = rows_chunked[r]
-                .1
-                .iter()
-                .zip(vectors_chunked[n].1)
-                .map(|(weight, input)| weight.value() * input)
-                .sum();
-            pairwise(sums[n][r]) + tail
-        })
-    })
-}
-
-/// The sum of all lanes, by halves.
-#[inline(always)]
-fn pairwise(mut lanes: [f32; LANES]) -> f32 {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
+        for vector in rest.chunks_exact(columns) {
+            let [dots] = dots::<S, W, R, 1>(rows, [vector], columns);
+            outputs[place..][..R].copy_from_slice(&dots);
+            place += stride;
         }
-        width /= 2;
     }
-    lanes[0]
 }
 
-/// `sum += Σ_t weights[t] · rows[t]`, rows of `sum`'s length.
+/// The dot products of `R` rows with `N` vectors, all of `columns` numbers.
 #[inline(always)]
-fn weighted_sum_body<const FMA: bool>(weights: &[f32], rows: &[f32], sum: &mut [f32]) {
-    for (weight, row) in weights.iter().zip(rows.chunks_exact(sum.len())) {
-        for (sum, value) in sum.iter_mut().zip(row) {
-            *sum = fused::<FMA>(*weight, *value, *sum);
+unsafe fn dots<S: Simd, W: Stored, const R: usize, const N: usize>(
+    rows: [&[W]; R],
+    vectors: [&[f32]; N],
+    columns: usize,
+) -> [[f32; R]; N] {
+    let whole = columns / S::LANES * S::LANES;
+    // SAFETY: the caller promises the instruction set; `at + LANES ≤ columns`,
+    // the length of every slice.
+    unsafe {
+        let mut sums = [[S::zero(); R]; N];
+        let mut at = 0;
+        while at < whole {
+            let inputs: [S::V; N] = std::array::from_fn(|n| S::load(vectors[n].as_ptr().add(at)));
+            for r in 0..R {
+                let weights = W::load::<S>(rows[r].as_ptr().add(at));
+                for n in 0..N {
+                    sums[n][r] = S::mul_add(weights, inputs[n], sums[n][r]);
+                }
+            }
+            at += S::LANES;
+        }
+        let mut dots = [[0.0; R]; N];
+        for n in 0..N {
+            for r in 0..R {
+                let tail = rows[r][whole..].iter().zip(&vectors[n][whole..]);
+                let tail: f32 = tail.map(|(weight, input)| weight.value() * input).sum();
+                dots[n][r] = sum::<S>(sums[n][r]) + tail;
+            }
+        }
+        dots
+    }
+}
+
+#[inline(always)]
+unsafe fn weighted_sum_with<S: Simd>(weights: &[f32], rows: &[f32], sum: &mut [f32]) {
+    let width = sum.len();
+    let whole = width / S::LANES * S::LANES;
+    let rows = &rows[..weights.len() * width];
+    // SAFETY: the caller promises the instruction set; `at + LANES ≤ width`, the
+    // length of `sum` and of each row, and `rows` holds one row a weight.
+    unsafe {
+        let mut at = 0;
+        while at < whole {
+            let mut lanes = S::load(sum.as_ptr().add(at));
+            for (t, &weight) in weights.iter().enumerate() {
+                let row = S::load(rows.as_ptr().add(t * width + at));
+                lanes = S::mul_add(S::splat(weight), row, lanes);
+            }
+            S::store(sum.as_mut_ptr().add(at), lanes);
+            at += S::LANES;
+        }
+    }
+    for at in whole..width {
+        for (t, weight) in weights.iter().enumerate() {
+            sum[at] += weight * rows[t * width + at];
         }
     }
 }
@@ -237,10 +246,10 @@ mod tests {
             .collect()
     }
 
-    fn check<W: Stored>(weights: &[W], rows: usize, columns: usize, vectors: usize) {
+    fn check<W: Stored>(weights: &[W], rows: usize, columns: usize, vectors: usize, isa: Isa) {
         let inputs = numbers(vectors * columns, 7);
         let mut outputs = vec![f32::NAN; vectors * rows];
-        products(weights, &inputs, columns, &mut outputs, rows);
+        products_on(isa, weights, &inputs, columns, &mut outputs, rows);
         for n in 0..vectors {
             for r in 0..rows {
                 let exact: f64 = (0..columns)
@@ -252,34 +261,47 @@ mod tests {
                 let got = f64::from(outputs[n * rows + r]);
                 assert!(
                     (got - exact).abs() < 1e-4,
-                    "{rows}x{columns} by {vectors}: row {r}, vector {n}: {got} and {exact}"
+                    "{isa:?} {rows}x{columns} by {vectors}: row {r}, vector {n}: {got} and {exact}"
                 );
             }
         }
     }
 
     #[test]
-    fn products_of_every_remainder() {
-        for (rows, columns, vectors) in [
+    fn products_of_every_remainder_on_every_instruction_set() {
+        let shapes = [
             (1, 1, 1),
             (4, 16, 1),
             (7, 33, 1),
             (9, 100, 2),
             (6, 47, 5),
             (13, 64, 9),
-        ] {
-            let weights = numbers(rows * columns, 3);
-            check(&weights, rows, columns, vectors);
-            let halves: Vec<half::bf16> =
-                weights.iter().map(|&w| half::bf16::from_f32(w)).collect();
-            check(&halves, rows, columns, vectors);
+        ];
+        for isa in available() {
+            for (rows, columns, vectors) in shapes {
+                let weights = numbers(rows * columns, 3);
+                check(&weights, rows, columns, vectors, isa);
+                let halves: Vec<half::bf16> =
+                    weights.iter().map(|&w| half::bf16::from_f32(w)).collect();
+                check(&halves, rows, columns, vectors, isa);
+            }
         }
     }
 
     #[test]
-    fn weighted_sum_adds_to_what_is_there() {
-        let mut sum = [1.0, 2.0, 3.0];
-        weighted_sum(&[2.0, -1.0], &[1.0, 0.0, 1.0, 5.0, 5.0, 5.0], &mut sum);
-        assert_eq!(sum, [-2.0, -3.0, 0.0]);
+    fn weighted_sum_adds_to_what_is_there_on_every_instruction_set() {
+        for isa in available() {
+            for width in [1, 3, 16, 37] {
+                let rows = numbers(5 * width, 11);
+                let weights = numbers(5, 13);
+                let mut sum = vec![1.0; width];
+                weighted_sum_on(isa, &weights, &rows, &mut sum);
+                for at in 0..width {
+                    let terms = (0..5).map(|t| weights[t] * rows[t * width + at]);
+                    let exact = 1.0 + terms.sum::<f32>();
+                    assert!((sum[at] - exact).abs() < 1e-5, "{isa:?} {width} {at}");
+                }
+            }
+        }
     }
 }

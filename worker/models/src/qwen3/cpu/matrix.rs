@@ -3,7 +3,8 @@
 use half::bf16;
 use rayon::prelude::*;
 
-use super::kernel::{Stored, products};
+use super::kernel::products;
+use super::simd::Stored;
 
 /// Multiplications below which one thread is faster than two.
 const PARALLEL_WORK: usize = 512 * 1024;

@@ -15,6 +15,7 @@ mod cache;
 mod decoder;
 mod kernel;
 mod matrix;
+mod simd;
 
 pub use cache::SequenceCache;
 pub use decoder::{CpuDecoder, Scratch};
