@@ -1,1 +1,27 @@
-fn main() {}
+//! The `illumine` command line: generate a document, run a worker, look after
+//! an installation.
+
+mod commands;
+mod jobs;
+mod library;
+mod logging;
+mod pictures;
+mod store;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = commands::Options::parse();
+    logging::start(options.log_json);
+    match commands::run(options).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -19,6 +19,8 @@ pub struct Library {
 pub struct LibraryEntry {
     pub key: BlobKey,
     pub caption: String,
+    #[serde(default)]
+    pub tags: Vec<String>,
     pub title: Option<String>,
     pub author: Option<String>,
     pub licence: Option<String>,
