@@ -1,0 +1,8 @@
+//! Pure logic: what is shown follows from these values and nothing else.
+
+pub mod compose;
+pub mod filter;
+pub mod live;
+pub mod redraw;
+pub mod time;
+pub mod words;
