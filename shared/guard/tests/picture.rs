@@ -197,4 +197,8 @@ async fn exif_turns_are_measured_and_undone() {
     let plain = look(turned_jpeg(64, 32, 1)).await.unwrap();
     assert_eq!((plain.width, plain.height), (64, 32));
     assert_eq!(upright(&plain).await.unwrap().bytes, plain.bytes);
+    let webp = look(encoded(8, 8, ImageFormat::WebP)).await.unwrap();
+    assert_eq!(upright(&webp).await.unwrap().mime, "image/png");
+    let moving = look(gif(3, 8)).await.unwrap();
+    assert_eq!(upright(&moving).await.unwrap().mime, "image/png");
 }

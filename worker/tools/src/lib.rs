@@ -6,9 +6,18 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod code;
+pub mod diffusion;
+pub mod edit;
 pub mod error;
+pub mod fetch;
+pub mod search;
+mod service;
 pub mod tool;
+pub mod toolbox;
 
 pub use code::{CodeConfig, CodeTool};
 pub use error::ToolError;
-pub use tool::{DrawOptions, ImageTool, Picture, ToolContext, ToolImage};
+pub use illumine_guard::Picture;
+pub use search::library::{FolderLibrary, LibraryEntry, LibrarySource};
+pub use tool::{DrawOptions, ImageTool, ToolContext, ToolImage};
+pub use toolbox::{Retry, Toolbox, Tuning};

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use illumine_types::ToolKind;
 use illumine_types::api::ImageOptions;
 use illumine_types::capability::ToolCapability;
@@ -11,19 +10,7 @@ use illumine_types::document::Provenance;
 use illumine_types::tool::ToolRequest;
 use tokio_util::sync::CancellationToken;
 
-use crate::ToolError;
-
-/// Encoded picture bytes whose type and size were checked by content.
-#[derive(Clone, Debug)]
-pub struct Picture {
-    pub bytes: Bytes,
-    /// `image/png`, `image/jpeg`, `image/webp` or `image/gif`.
-    pub mime: &'static str,
-    /// Pixels.
-    pub width: u32,
-    /// Pixels.
-    pub height: u32,
-}
+use crate::{Picture, ToolError};
 
 /// What a tool made.
 #[derive(Clone, Debug)]

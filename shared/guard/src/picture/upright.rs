@@ -1,4 +1,4 @@
-//! Pictures whose pixels are already the way up.
+//! Pictures that every program reads alike.
 
 use std::io::Cursor;
 
@@ -10,8 +10,9 @@ use super::decode::{broken, still};
 use super::{Picture, PictureKind, PictureLimits};
 use crate::PictureError;
 
-/// The picture as a program sees it that ignores EXIF: turned as shown, and
-/// re-encoded as PNG if it had to be turned. Others come back as they are.
+/// A PNG or JPEG whose pixels are the way up, for programs that ignore EXIF or
+/// know no other type. Turned pictures, WebP and the first frame of a GIF are
+/// re-encoded as PNG; others come back as they are.
 ///
 /// # Errors
 /// [`PictureError::Broken`] if it cannot be decoded.
@@ -25,11 +26,9 @@ pub async fn upright(picture: &Picture) -> Result<Picture, PictureError> {
 
 fn turn(picture: Picture) -> Result<Picture, PictureError> {
     let kind = PictureKind::of(&picture.bytes).ok_or(PictureError::Unsupported)?;
-    if kind == PictureKind::Gif {
-        return Ok(picture);
-    }
     let (mut pixels, orientation) = still(&picture.bytes, kind, PictureLimits::default())?;
-    if orientation == Orientation::NoTransforms {
+    let is_common = matches!(kind, PictureKind::Png | PictureKind::Jpeg);
+    if is_common && orientation == Orientation::NoTransforms {
         return Ok(picture);
     }
     pixels.apply_orientation(orientation);
