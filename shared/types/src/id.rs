@@ -211,7 +211,7 @@ mod tests {
             "png"
         );
         for bad in [
-            format!("{hash}"),
+            hash.clone(),
             format!("{hash}./x"),
             format!("../{hash}.png"),
             format!("{hash}.PNG"),

@@ -35,10 +35,13 @@ enum End {
     Break,
 }
 
+/// A request's body and its key.
+type Asked = (Value, Option<String>);
+
 #[derive(Clone, Default)]
 struct Server {
     answers: Arc<Mutex<VecDeque<Answer>>>,
-    requests: Arc<Mutex<Vec<(Value, Option<String>)>>>,
+    requests: Arc<Mutex<Vec<Asked>>>,
 }
 
 async fn answer(State(server): State<Server>, headers: HeaderMap, body: Bytes) -> Response {
