@@ -213,10 +213,7 @@ impl ImageTool for CodeTool {
         let (png, attempts) = self
             .draw(workshop, &Order { program, seed }, cancel)
             .await?;
-        let pixels = self.config.pixels;
-        let picture = tokio::task::spawn_blocking(move || picture::check(png, pixels))
-            .await
-            .map_err(|_| ToolError::permanent("python_error", "the picture cannot be read"))??;
+        let picture = picture::check(png, &self.config).await?;
         (context.progress)(1.0);
         let versions = workshop.versions.iter();
         Ok(ToolImage {

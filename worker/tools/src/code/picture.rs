@@ -1,62 +1,71 @@
 //! The sandbox's PNG, checked before anyone else reads it.
 
-use std::io::Cursor;
-
 use bytes::Bytes;
-use image::{ImageFormat, ImageReader, Limits};
+use illumine_guard::{Picture, PictureError, PictureLimits, inspect};
 
-use crate::{Picture, ToolError};
+use super::CodeConfig;
+use crate::ToolError;
 
 /// Decodes the whole picture. Its size is read and judged before its pixels.
-pub(super) fn check(png: Vec<u8>, pixels: u64) -> Result<Picture, ToolError> {
-    let unreadable = |_| ToolError::permanent("python_error", "the program left no valid PNG");
-    let reader = || ImageReader::with_format(Cursor::new(png.as_slice()), ImageFormat::Png);
-    let (width, height) = reader().into_dimensions().map_err(unreadable)?;
-    if u64::from(width) * u64::from(height) > pixels {
-        return Err(ToolError::permanent(
-            "output_too_large",
-            format!("the picture measures {width} × {height}, above {pixels} pixels"),
-        ));
+pub(super) async fn check(png: Vec<u8>, config: &CodeConfig) -> Result<Picture, ToolError> {
+    let limits = PictureLimits {
+        bytes: usize::try_from(config.png_bytes).unwrap_or(usize::MAX),
+        pixels: config.pixels,
+        ..PictureLimits::default()
+    };
+    match inspect(Bytes::from(png), limits).await {
+        Ok(picture) if picture.mime == "image/png" => Ok(picture),
+        Err(error @ (PictureError::TooManyBytes { .. } | PictureError::TooManyPixels { .. })) => {
+            Err(ToolError::permanent("output_too_large", error.to_string()))
+        }
+        Ok(_) | Err(_) => Err(ToolError::permanent(
+            "python_error",
+            "the program left no valid PNG",
+        )),
     }
-    let mut whole = reader();
-    let mut limits = Limits::default();
-    // Four channels of 16 bits, and as much again to work in.
-    limits.max_alloc = Some(pixels * 16);
-    whole.limits(limits);
-    whole.decode().map_err(unreadable)?;
-    Ok(Picture {
-        bytes: Bytes::from(png),
-        mime: "image/png",
-        width,
-        height,
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
+    use image::ImageFormat;
+
     use super::*;
 
-    fn png(width: u32, height: u32) -> Vec<u8> {
+    fn encoded(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
         let blank = image::GrayImage::new(width, height);
-        blank.write_to(&mut bytes, ImageFormat::Png).unwrap();
+        blank.write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
     }
 
-    #[test]
-    fn a_png_passes_and_its_size_is_told() {
-        let picture = check(png(30, 20), 600).unwrap();
+    fn config(pixels: u64) -> CodeConfig {
+        CodeConfig {
+            pixels,
+            ..CodeConfig::new("python")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_png_passes_and_its_size_is_told() {
+        let png = encoded(30, 20, ImageFormat::Png);
+        let picture = check(png, &config(600)).await.unwrap();
         assert_eq!((picture.width, picture.height), (30, 20));
     }
 
-    #[test]
-    fn what_is_cut_forged_or_too_large_does_not() {
-        assert_eq!(
-            check(png(30, 20), 599).unwrap_err().code(),
-            "output_too_large"
-        );
-        let whole = png(30, 20);
-        assert!(check(whole[..whole.len() - 20].to_vec(), 600).is_err());
-        assert!(check(b"<svg onload=alert(1)>".to_vec(), 600).is_err());
+    #[tokio::test]
+    async fn what_is_cut_forged_or_too_large_does_not() {
+        let png = encoded(30, 20, ImageFormat::Png);
+        let large = check(png.clone(), &config(599)).await.unwrap_err();
+        assert_eq!(large.code(), "output_too_large");
+        for forged in [
+            png[..png.len() - 20].to_vec(),
+            b"<svg onload=alert(1)>".to_vec(),
+            encoded(30, 20, ImageFormat::Jpeg),
+        ] {
+            let error = check(forged, &config(600)).await.unwrap_err();
+            assert_eq!(error.code(), "python_error");
+        }
     }
 }

@@ -30,7 +30,8 @@ impl Printed {
                 total += length as u64;
                 if total > limit {
                     full.cancel();
-                    break;
+                    // Closing the pipe would let the program notice and end first.
+                    std::future::pending::<()>().await;
                 }
             }
         });

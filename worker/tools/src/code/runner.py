@@ -264,14 +264,17 @@ def finish(figure):
         settle()
 
 
-def frame(figure):
-    """What to show, inches: the figure, and what reaches beyond its edges."""
+def check_size(figure):
     across, down = figure.get_size_inches()
     if not (0.5 <= across <= 60 and 0.5 <= down <= 60):
         fail("output_too_large", f"the figure measures {across:g} × {down:g} inches; "
              "figsize is in inches, each side from 0.5 to 60")
+
+
+def frame(figure):
+    """What to show, inches: the figure, and what reaches beyond its edges."""
     drawn_box = figure.get_tightbbox(figure.canvas.get_renderer()).padded(0.12)
-    return Bbox.union([Bbox.from_bounds(0, 0, across, down), drawn_box])
+    return Bbox.union([Bbox.from_bounds(0, 0, *figure.get_size_inches()), drawn_box])
 
 
 def dots_per_inch(box, limits):
@@ -285,6 +288,7 @@ def dots_per_inch(box, limits):
 
 
 def picture(figure, limits):
+    check_size(figure)
     # A figure whose canvas was replaced by another backend's.
     mpl.backends.backend_agg.FigureCanvasAgg(figure)
     figure.set_dpi(100)
