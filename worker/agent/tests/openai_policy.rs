@@ -77,9 +77,11 @@ async fn answer(State(server): State<Server>, headers: HeaderMap, body: Bytes) -
             });
             let body = match end {
                 End::Clean => Body::from_stream(pieces),
-                End::Break => Body::from_stream(
-                    pieces.chain(stream::iter([Err(std::io::Error::other("cut"))])),
-                ),
+                End::Break => Body::from_stream(pieces.chain(stream::once(async {
+                    // What was written before must have left the server.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    Err(std::io::Error::other("cut"))
+                }))),
                 End::Hang => Body::from_stream(pieces.chain(stream::pending())),
             };
             ([("content-type", "text/event-stream")], body).into_response()
