@@ -45,7 +45,7 @@ impl Default for PictureLimits {
         Self {
             bytes: 20 * 1024 * 1024,
             pixels: 50_000_000,
-            memory: 512 * 1024 * 1024,
+            memory: 256 * 1024 * 1024,
             frames: 500,
         }
     }

@@ -146,7 +146,11 @@ impl Service {
         if error.is_timeout() {
             return ToolError::transient("backend_timeout", format!("{name} took too long"));
         }
-        let setting = self.address_variable;
+        self.unreachable()
+    }
+
+    pub(crate) fn unreachable(&self) -> ToolError {
+        let (name, setting) = (self.name, self.address_variable);
         let message = format!("{name} cannot be reached; check {setting}");
         ToolError::transient("backend_unreachable", message)
     }

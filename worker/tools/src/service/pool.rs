@@ -134,7 +134,7 @@ impl Pool {
         timeout: Duration,
     ) -> Result<(Bytes, &Service), ToolError> {
         let mut tried = vec![false; self.servers.len()];
-        let mut last = ToolError::transient("backend_unreachable", "no server is configured");
+        let mut last = self.unreachable();
         while let Some(index) = self.choose(&tried).await {
             if let Some(tried) = tried.get_mut(index) {
                 *tried = true;
@@ -157,6 +157,13 @@ impl Pool {
             }
         }
         Err(last)
+    }
+
+    fn unreachable(&self) -> ToolError {
+        match self.servers.first() {
+            Some(server) => server.service.unreachable(),
+            None => ToolError::permanent("backend_misconfigured", "no server is named"),
+        }
     }
 
     /// The least loaded server that was not tried and does not rest; when all

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use illumine_types::tool::ToolRequest;
 use sha2::{Digest, Sha256};
@@ -26,40 +27,55 @@ pub(crate) fn key(backend: &str, request: &ToolRequest, context: &ToolContext) -
     digest.finalize().into()
 }
 
-/// The latest pictures, bounded in number and bytes; the oldest use goes first.
+/// The latest pictures, bounded in number, bytes and age; the oldest use goes
+/// first.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    entries: Mutex<VecDeque<(Key, Made)>>,
+    entries: Mutex<VecDeque<Entry>>,
     most: usize,
     most_bytes: usize,
+    keep: Duration,
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: Key,
+    since: Instant,
+    made: Made,
 }
 
 impl Cache {
-    pub(crate) const fn new(most: usize, most_bytes: usize) -> Self {
+    pub(crate) const fn new(most: usize, most_bytes: usize, keep: Duration) -> Self {
         Self {
             entries: Mutex::new(VecDeque::new()),
             most,
             most_bytes,
+            keep,
         }
     }
 
     pub(crate) fn get(&self, key: &Key) -> Option<Made> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = entries.iter().position(|(kept, _)| kept == key)?;
+        entries.retain(|entry| entry.since.elapsed() < self.keep);
+        let index = entries.iter().position(|entry| entry.key == *key)?;
         let entry = entries.remove(index)?;
-        let made = entry.1.clone();
+        let made = entry.made.clone();
         entries.push_back(entry);
         Some(made)
     }
 
     pub(crate) fn put(&self, key: Key, made: &Made) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.retain(|(kept, _)| *kept != key);
-        entries.push_back((key, made.clone()));
-        let bytes = |entries: &VecDeque<(Key, Made)>| -> usize {
+        entries.retain(|entry| entry.key != key);
+        entries.push_back(Entry {
+            key,
+            since: Instant::now(),
+            made: made.clone(),
+        });
+        let bytes = |entries: &VecDeque<Entry>| -> usize {
             entries
                 .iter()
-                .map(|(_, made)| made.picture.bytes.len())
+                .map(|entry| entry.made.picture.bytes.len())
                 .sum()
         };
         while entries.len() > self.most || bytes(&entries) > self.most_bytes {
@@ -92,7 +108,7 @@ mod tests {
 
     #[test]
     fn number_and_bytes_are_bounded_and_the_unused_go() {
-        let cache = Cache::new(2, 100);
+        let cache = Cache::new(2, 100, Duration::from_secs(3600));
         for name in 0..2u8 {
             cache.put([name; 32], &made(10));
         }
@@ -104,6 +120,9 @@ mod tests {
         assert!(cache.get(&[0; 32]).is_none());
         cache.put([4; 32], &made(101));
         assert!(cache.get(&[4; 32]).is_none(), "larger than the whole cache");
+        let forgetful = Cache::new(2, 100, Duration::ZERO);
+        forgetful.put([5; 32], &made(10));
+        assert!(forgetful.get(&[5; 32]).is_none(), "too old");
     }
 
     #[test]

@@ -21,6 +21,9 @@ use crate::{ImageTool, ToolContext, ToolError, ToolImage};
 
 const CACHED_PICTURES: usize = 128;
 const CACHED_BYTES: usize = 128 * 1024 * 1024;
+/// Long enough for a document, short enough that asking again tomorrow gives
+/// new pictures.
+const CACHED_FOR: Duration = Duration::from_secs(15 * 60);
 /// Of a prompt or a query.
 const LONGEST_TEXT: usize = 20_000;
 
@@ -55,7 +58,7 @@ impl Runner {
             slots: backends.into_iter().map(slot).collect(),
             missing,
             retry,
-            cache: Cache::new(CACHED_PICTURES, CACHED_BYTES),
+            cache: Cache::new(CACHED_PICTURES, CACHED_BYTES, CACHED_FOR),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use illumine_tools::{FolderLibrary, LibrarySource};
+use illumine_tools::search::library::Index;
+use illumine_tools::{FolderLibrary, LibraryEntry, LibrarySource};
 use illumine_types::ToolKind;
 use image::ImageFormat;
 use serde_json::json;
@@ -151,4 +152,60 @@ async fn nothing_outside_the_folder_is_read() {
         assert!(library.get(id).await.is_err(), "{id}");
     }
     assert!(library.get("cat.png").await.is_ok());
+}
+
+/// The pictures that every installation has, by the words that people use.
+#[test]
+fn the_embedded_pictures_are_found_by_likely_queries() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/library/manifest.json");
+    let text = std::fs::read_to_string(manifest).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let entries: Vec<LibraryEntry> = serde_json::from_value(manifest["pictures"].clone()).unwrap();
+    for entry in &entries {
+        let told = [&entry.license, &entry.author, &entry.source];
+        assert!(told.iter().all(|one| one.is_some()), "{}", entry.id);
+    }
+    let index = Index::new(entries);
+    for (query, id) in [
+        ("a tabby cat with green eyes", "cat"),
+        ("photo of a cat", "cat"),
+        ("cup of coffee on a table", "coffee"),
+        ("espresso", "coffee"),
+        ("real photograph of a rocket launch", "rocket-launch"),
+        ("SpaceX Falcon 9 lifting off", "rocket-launch"),
+        ("NASA astronaut in orange space suit", "astronaut"),
+        ("Grace Hopper portrait", "grace-hopper"),
+        (
+            "distant galaxies seen by the Hubble telescope",
+            "hubble-deep-field",
+        ),
+        ("world map", "world-map"),
+        ("hurricane seen from a satellite", "hurricane"),
+        ("the planet Earth from space", "blue-marble"),
+        ("raccoon", "raccoon"),
+        ("horses", "horse"),
+        ("brick wall texture", "brick-wall"),
+        ("human eye retina", "retina"),
+        ("photographer with a tripod", "photographer"),
+        ("people climbing stairs", "stairs"),
+    ] {
+        let best = index
+            .search(query)
+            .first()
+            .map(|found| found.entry.id.clone());
+        assert_eq!(best.as_deref(), Some(id), "{query}");
+    }
+    for query in [
+        "harbour of Lisbon",
+        "a plate of sushi",
+        "the Eiffel Tower in Paris at night",
+        "red fox in the snow",
+    ] {
+        let found: Vec<_> = index
+            .search(query)
+            .iter()
+            .map(|one| one.entry.id.clone())
+            .collect();
+        assert!(found.is_empty(), "{query}: {found:?}");
+    }
 }
