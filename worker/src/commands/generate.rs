@@ -229,22 +229,18 @@ impl Format {
     }
 
     fn render(self, document: &Document, pictures: &MemoryPictures) -> anyhow::Result<String> {
-        let bytes = pictures
-            .all()
-            .into_iter()
-            .map(|(id, picture)| (id, picture));
+        let pictures = pictures.all();
         Ok(match self {
             Self::Html => {
-                let bytes = bytes.map(|(id, picture)| (id, picture.bytes)).collect();
-                render_html(document, &bytes)
+                let bytes = pictures
+                    .into_iter()
+                    .map(|(id, picture)| (id, picture.bytes));
+                render_html(document, &bytes.collect())
             }
-            Self::Markdown => {
-                let pictures = pictures.all();
-                render_markdown(document, |image| match pictures.get(&image.id) {
-                    Some(picture) => data_url(picture.mime, &picture.bytes),
-                    None => image.url.clone(),
-                })
-            }
+            Self::Markdown => render_markdown(document, |image| match pictures.get(&image.id) {
+                Some(picture) => data_url(picture.mime, &picture.bytes),
+                None => image.url.clone(),
+            }),
             Self::Json => serde_json::to_string_pretty(document)?,
         })
     }
