@@ -10,12 +10,14 @@ use illumine_models::generate::LanguageModel;
 use illumine_models::{Qwen3Config, device};
 use illumine_train::corpus::{self, Corpus, Stage};
 use illumine_train::evaluate;
-use illumine_train::sft::{Budget, CorpusSource, SftConfig, Trainer, checkpoint};
+use illumine_train::sft::{Budget, CorpusSource, SftConfig, Trainer, checkpoint, metrics};
 use illumine_train::tokenizer;
 
 /// The corpus, the tokenizer and the policy share it.
 const SEED: u64 = 7;
 const VOCABULARY: usize = 640;
+/// The chat template leaves it out; it is there for the layout's sake.
+const SYSTEM_PROMPT: &str = "You write illustrated documents.\n";
 const DEMO_POLICY: &str = "worker/models/demo-policy";
 /// Text for the tokenizer's merges.
 const TOKENIZER_EXAMPLES: u64 = 4000;
@@ -271,6 +273,9 @@ fn train(args: &TrainArgs) -> Result<()> {
             std::fs::copy(from.join(name), policy.join(name)).with_context(|| name.to_owned())?;
         }
     }
+    let curve = metrics::curve(&args.out.join("metrics.jsonl"), 150)?;
+    std::fs::write(policy.join("curve.csv"), curve)?;
+    std::fs::write(policy.join("system_prompt.md"), SYSTEM_PROMPT)?;
     println!("{}", policy.display());
     Ok(())
 }

@@ -70,3 +70,33 @@ pub fn resident_bytes() -> Option<u64> {
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes * 1024)
 }
+
+/// The curve of `metrics.jsonl` as CSV of about `rows` rows, each the mean over
+/// the lines it stands for.
+///
+/// # Errors
+/// [`TrainError::Io`] and, for a line that is no metrics, [`TrainError::Checkpoint`].
+pub fn curve(path: &Path, rows: usize) -> Result<String> {
+    let text = std::fs::read_to_string(path).map_err(|error| TrainError::io(path, error))?;
+    let lines: Vec<StepMetrics> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).map_err(|error| TrainError::checkpoint(path, error)))
+        .collect::<Result<_>>()?;
+    let mut csv = String::from("step,tokens,loss,grad_norm,lr,tokens_per_s\n");
+    for chunk in lines.chunks(lines.len().div_ceil(rows.max(1)).max(1)) {
+        let Some(last) = chunk.last() else { continue };
+        let mean = |value: fn(&StepMetrics) -> f64| {
+            chunk.iter().map(value).sum::<f64>() / chunk.len() as f64
+        };
+        csv.push_str(&format!(
+            "{},{},{:.4},{:.3},{:.3e},{:.0}\n",
+            last.step,
+            last.tokens,
+            mean(|metrics| metrics.loss),
+            mean(|metrics| metrics.grad_norm),
+            last.lr,
+            mean(|metrics| metrics.tokens_per_s),
+        ));
+    }
+    Ok(csv)
+}

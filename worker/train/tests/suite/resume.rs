@@ -2,7 +2,7 @@
 
 use crate::common::{examples, tiny_config, tiny_run, weights};
 use burn::tensor::Device;
-use illumine_train::sft::metrics::StepMetrics;
+use illumine_train::sft::metrics::{self, StepMetrics};
 use illumine_train::sft::{Budget, SftConfig, Trainer, checkpoint};
 
 fn config() -> SftConfig {
@@ -49,6 +49,13 @@ fn a_resumed_run_ends_with_the_same_weights_and_metrics() {
 
     assert_eq!(weights(&second.model, &tiny_config()), expected);
     assert_eq!(losses(cut.path()), losses(whole.path()));
+
+    let curve = metrics::curve(&cut.path().join("metrics.jsonl"), 4).unwrap();
+    let steps: Vec<&str> = curve
+        .lines()
+        .filter_map(|row| row.split(',').next())
+        .collect();
+    assert_eq!(steps, ["step", "2", "4", "6", "8"]);
 }
 
 #[test]
