@@ -65,8 +65,8 @@ def words_of(picture: dict) -> dict:
 
 
 def image_path(folder: Path, picture: dict) -> Path:
-    extension = ".png" if "convert" in picture else Path(picture["member"]).suffix
-    return folder / (picture["id"] + extension)
+    suffix = Path(picture["member"]).suffix
+    return folder / (picture["id"] + (".png" if suffix == ".dat" else suffix))
 
 
 def installed(picture: dict) -> bytes | None:
@@ -116,8 +116,23 @@ def converted(picture: dict, data: bytes) -> bytes:
         case {"kind": "pickled-rows"}:
             rows = PlainUnpickler(data).load()
             return png(len(rows[0]), len(rows), 1, bytes(value for row in rows for value in row))
+        case {"kind": "shrink", "width": width}:
+            return shrunk(data, width)
         case other:
             raise ValueError(f"no conversion {other}")
+
+
+def shrunk(data: bytes, width: int) -> bytes:
+    """A JPEG of a page's size, where Pillow is there to make it."""
+    try:
+        from PIL import Image
+    except ImportError:
+        return data
+    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    small = picture.resize((width, picture.height * width // picture.width), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=88)
+    return out.getvalue()
 
 
 class PlainUnpickler(pickle.Unpickler):

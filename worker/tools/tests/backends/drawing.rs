@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use illumine_tools::{ToolContext, ToolError, Tuning};
+use illumine_tools::{ToolContext, ToolError};
 use illumine_types::ToolKind;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -401,9 +401,9 @@ async fn a_server_that_hangs_gives_way_to_the_next_backend() {
         Server::start(|_| async { Json(json!({"data": [{"b64_json": png_base64()}]})) }).await;
     let mut settings = with_ark(&ark.url());
     settings.qwen_image_servers = vec![slow.url()];
-    settings.draw_timeout_s = 1;
+    settings.draw_timeout_s = 3;
     let made = run(
-        &tuned(&settings, ToolKind::Diffusion, Tuning::clone(&tuning())),
+        &tuned(&settings, ToolKind::Diffusion, tuning()),
         &draw("a fox"),
     )
     .await

@@ -133,7 +133,7 @@ pub fn tuning() -> Tuning {
             longest_wait: Duration::from_secs(5),
         },
         search_timeout: Duration::from_secs(30),
-        fetch_timeout: Duration::from_secs(2),
+        fetch_timeout: Duration::from_secs(5),
         server_rest: Duration::from_secs(60),
         library_keep: Duration::ZERO,
         ..Tuning::default()
