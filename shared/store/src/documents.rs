@@ -136,6 +136,8 @@ impl<'a> Lock<'a> {
             .arg(&key)
             .arg(&nonce)
             .arg("NX")
+            // Answers the holder, so that a repeated call knows its own lock.
+            .arg("GET")
             .arg("PX")
             .arg(LOCK_MS);
         loop {

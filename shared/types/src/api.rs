@@ -6,8 +6,8 @@ use crate::id::{BlobKey, JobId};
 use crate::job::{JobState, Priority};
 use crate::tool::ToolKind;
 
-/// `POST /api/v1/generations`; also what `jobs/{id}/request.json` holds (with
-/// every picture already uploaded and named by `input_id`).
+/// `POST /api/v1/generations`; also the `request` in `jobs/{id}/request.json`
+/// (with every picture already uploaded and named by `input_id`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

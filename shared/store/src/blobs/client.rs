@@ -120,6 +120,12 @@ impl S3 {
         self.again(key, || async {
             match bucket.put_object_with_content_type(key, bytes, mime).await {
                 Ok(answer) if answer.status_code() / 100 == 2 => Ok(Answer::Done(())),
+                // Not the key is missing, but the bucket.
+                Ok(answer) if answer.status_code() == 404 => Err(StoreError::S3Refused {
+                    key: key.to_owned(),
+                    status: 404,
+                    detail: "there is no such bucket".into(),
+                }),
                 Ok(answer) => judge(answer.status_code(), key, answer.as_slice()),
                 Err(error) => passing(error),
             }
