@@ -1,12 +1,16 @@
 //! JSON into types, with the field at fault.
 
-use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
+use serde_json::value::RawValue;
 
 use crate::error::{ApiError, Result};
 
 /// Longest detail that repeats words of the request.
 const DETAIL: usize = 300;
+const EXPECTED_OBJECT: &str = "expected an object, `{…}`";
 
 /// Reads JSON; every mistake names the field as a path, e.g.
 /// `options.temperature` or `images[0].url`.
@@ -14,15 +18,50 @@ const DETAIL: usize = 300;
 /// # Errors
 /// `invalid_json`, `missing_field`, `unknown_field` or `invalid_value`.
 pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
+    if !is_object(json) {
+        serde_json::from_slice::<IgnoredAny>(json).map_err(|error| explain(".", &error))?;
+        return Err(ApiError::value("body", EXPECTED_OBJECT));
+    }
     let mut reader = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
+        let is_json = serde_json::from_slice::<IgnoredAny>(json).is_ok();
+        if is_json && error.inner().classify() != Category::Data {
+            // What `serde_json` says where an enum finds another type.
+            return ApiError::value(path, "expected another type of value");
+        }
         explain(&path, error.inner())
     })?;
     reader
         .end()
         .map_err(|error| ApiError::InvalidJson(shortened(&error.to_string())))?;
     Ok(value)
+}
+
+/// Refuses a list where an object must stand: `serde` would read it as the
+/// object's fields in order. `path` names an object in an object, and so on.
+///
+/// # Errors
+/// `invalid_value`.
+pub fn require_objects(json: &[u8], path: &[&str]) -> Result<()> {
+    let mut inside = json;
+    for (depth, name) in path.iter().enumerate() {
+        let Ok(mut fields) = serde_json::from_slice::<HashMap<String, &RawValue>>(inside) else {
+            return Ok(());
+        };
+        let Some(value) = fields.remove(*name) else {
+            return Ok(());
+        };
+        inside = value.get().as_bytes();
+        if !is_object(inside) {
+            return Err(ApiError::value(path[..=depth].join("."), EXPECTED_OBJECT));
+        }
+    }
+    Ok(())
+}
+
+fn is_object(json: &[u8]) -> bool {
+    json.trim_ascii_start().first() == Some(&b'{')
 }
 
 /// [`parse`] for JSON that is the value of a field.
@@ -183,6 +222,20 @@ mod tests {
             ),
         ] {
             assert_eq!(fault(json), (code, field.map(str::to_owned)), "{json}");
+        }
+    }
+
+    #[test]
+    fn lists_are_no_objects() {
+        for (json, field) in [
+            (r#"{"options":[]}"#, Some("options")),
+            (r#"{"options":{"image":[64]}}"#, Some("options.image")),
+            (r#"{"options":{"image":{}}}"#, None),
+            ("{}", None),
+        ] {
+            let refused = require_objects(json.as_bytes(), &["options", "image"]).err();
+            let told = refused.and_then(|error| error.problem().field);
+            assert_eq!(told.as_deref(), field, "{json}");
         }
     }
 

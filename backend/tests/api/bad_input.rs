@@ -55,6 +55,22 @@ fn rows() -> Vec<(Value, u16, &'static str, &'static str)> {
         (json!({ "prompt": null }), 422, "invalid_value", "prompt"),
         (json!({}), 422, "missing_field", "prompt"),
         (json!([]), 422, "invalid_value", "body"),
+        (json!(["owls"]), 422, "invalid_value", "body"),
+        (with_image(json!(5)), 422, "invalid_value", "images[0]"),
+        (with_image(json!(["x"])), 422, "invalid_value", "images[0]"),
+        (
+            with_options(json!({ "priority": 5 })),
+            422,
+            "invalid_value",
+            "options.priority",
+        ),
+        (with_options(json!([])), 422, "invalid_value", "options"),
+        (
+            with_options(json!({ "image": [64] })),
+            422,
+            "invalid_value",
+            "options.image",
+        ),
         (json!("owls"), 422, "invalid_value", "body"),
         (
             json!({ "prompt": "owls", "colour": "red" }),
@@ -313,7 +329,7 @@ fn rows() -> Vec<(Value, u16, &'static str, &'static str)> {
             with_image(json!({ "path": "/etc/passwd" })),
             422,
             "invalid_value",
-            "images[0].path",
+            "images[0]",
         ),
     ]
 }
@@ -387,7 +403,9 @@ async fn bodies_that_are_no_requests() {
         );
     }
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
-    assert_eq!(send("application/json", deep.into_bytes()).await.0, 400);
+    let deeper = format!("{{\"prompt\":\"a\",\"images\":{deep}}}");
+    assert_eq!(send("application/json", deep.into_bytes()).await.0, 422);
+    assert_eq!(send("application/json", deeper.into_bytes()).await.0, 422);
     let huge = app
         .request(Method::POST, "/api/v1/session")
         .header("content-type", "application/json")

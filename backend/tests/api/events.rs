@@ -107,7 +107,7 @@ async fn a_follower_sees_everything_from_the_queue_to_the_end() {
         .collect();
     assert_eq!(text, "One two\n\nthree");
     assert!(frames.iter().all(|frame| frame.data["attempt"] == 1));
-    worker.stop().await;
+    worker.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +116,7 @@ async fn a_reader_that_comes_back_goes_on_where_it_was() {
     let id = app.submit("owls").await;
     let worker = app.worker(write_three_words);
     wait_for(&app, &id, "succeeded").await;
-    worker.stop().await;
+    worker.stop();
     let all = Reader::open(&app, &id, None).await.rest().await;
     assert_eq!(all.len(), 6);
     for (seen, frame) in all.iter().enumerate().take(5) {
@@ -184,7 +184,7 @@ async fn three_hundred_followers_see_the_same_and_leave_nothing_behind() {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     assert_eq!(app.state.metrics.event_streams.get(), 0);
-    worker.stop().await;
+    worker.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -211,7 +211,7 @@ async fn jobs_are_cancelled_retried_and_removed() {
     });
     let failed = wait_for(&app, &id, "failed").await;
     assert_eq!(failed["error"]["code"], "policy_refused");
-    worker.stop().await;
+    worker.stop();
     let ended = app.post(&format!("{this}/cancel"), json!({})).await;
     assert_eq!(problem(ended).await, (409, "wrong_state".into(), None));
 

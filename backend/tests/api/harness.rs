@@ -1,5 +1,6 @@
 //! A server on a port of its own, and a client that speaks to it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use illumine_backend::server::{self, Listening};
@@ -59,6 +60,7 @@ impl App {
         Self {
             client: Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
+                .no_gzip()
                 .build()
                 .unwrap(),
             base: format!("http://{address}"),
@@ -138,22 +140,22 @@ impl App {
             2,
         )
         .info(worker_info());
-        let task = tokio::spawn(worker.run(handler, async move {
+        tokio::spawn(worker.run(handler, async move {
             let _ = stopped.await;
         }));
-        Worker { stop, task }
+        Worker { stop }
     }
 }
 
+/// Takes jobs until it is told to stop.
 pub struct Worker {
     stop: oneshot::Sender<()>,
-    task: tokio::task::JoinHandle<illumine_store::Result<()>>,
 }
 
 impl Worker {
-    pub async fn stop(self) {
+    /// It takes no more jobs from now on.
+    pub fn stop(self) {
         let _ = self.stop.send(());
-        self.task.await.unwrap().unwrap();
     }
 }
 
@@ -193,7 +195,8 @@ pub fn worker_info() -> WorkerInfo {
 
 pub async fn json(response: Response) -> Value {
     let text = response.text().await.unwrap();
-    serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
+    let value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"));
+    masked(&value, &[])
 }
 
 /// Status, code and field of a problem.
@@ -223,22 +226,24 @@ pub fn header<'a>(response: &'a Response, name: &str) -> &'a str {
         .unwrap_or_default()
 }
 
-/// The value with what differs from run to run replaced, wherever it stands.
+/// The value with what differs from run to run replaced, wherever it stands,
+/// and its fields in order of their names.
 pub fn masked(value: &Value, names: &[&str]) -> Value {
     match value {
         Value::Array(items) => items.iter().map(|item| masked(item, names)).collect(),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| {
+        Value::Object(fields) => {
+            let mut shown = BTreeMap::new();
+            for (name, value) in fields {
                 let is_masked = names.contains(&name.as_str()) && !value.is_null();
-                let shown = if is_masked {
+                let value = if is_masked {
                     format!("[{name}]").into()
                 } else {
                     masked(value, names)
                 };
-                (name.clone(), shown)
-            })
-            .collect(),
+                shown.insert(name.clone(), value);
+            }
+            shown.into_iter().collect()
+        }
         plain => plain.clone(),
     }
 }

@@ -28,7 +28,7 @@ async fn ready_means_stores_and_a_worker() {
     assert_json_snapshot!("readiness_without_worker", masked(&told, &["latency_ms"]));
     let worker = app.worker(|_| async { Ok(()) });
     until_ready(&app).await;
-    worker.stop().await;
+    worker.stop();
     app.servers.stop_redis().unwrap();
     let told = json(app.bare(Method::GET, "/readyz").send().await.unwrap()).await;
     assert_eq!(
@@ -67,7 +67,7 @@ async fn capabilities_are_the_sum_of_workers() {
     assert_json_snapshot!("workers", masked);
     let body = json!({ "prompt": "owls", "options": { "policy": "burn:demo" } });
     assert_eq!(app.post("/api/v1/generations", body).await.status(), 202);
-    worker.stop().await;
+    worker.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,10 +3,12 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
 use illumine_s3::Server;
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use crate::{S3_ACCESS_KEY, S3_SECRET_KEY};
@@ -60,6 +62,27 @@ impl Drop for S3Server {
 }
 
 fn serve(address: SocketAddr, root: &Path) -> Result<(SocketAddr, Running)> {
+    let (stop, stopped) = oneshot::channel();
+    let (started, listening) = mpsc::channel();
+    let root = root.to_owned();
+    let thread = std::thread::spawn(move || match start(address, &root) {
+        Ok((runtime, server, address)) => {
+            let _ = started.send(Ok(address));
+            let serving = runtime.spawn(server.serve(std::future::pending()));
+            let _ = runtime.block_on(stopped);
+            // Connections are cut, as when the machine behind them is gone.
+            serving.abort();
+            runtime.shutdown_background();
+        }
+        Err(error) => {
+            let _ = started.send(Err(error));
+        }
+    });
+    let address = listening.recv().context("the S3 server's thread ended")??;
+    Ok((address, Running { stop, thread }))
+}
+
+fn start(address: SocketAddr, root: &Path) -> Result<(Runtime, Server, SocketAddr)> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -68,13 +91,5 @@ fn serve(address: SocketAddr, root: &Path) -> Result<(SocketAddr, Running)> {
         .block_on(Server::bind(address, root, S3_ACCESS_KEY, S3_SECRET_KEY))
         .context("the S3 server cannot start")?;
     let address = server.local_addr()?;
-    let (stop, stopped) = oneshot::channel();
-    let thread = std::thread::spawn(move || {
-        let serving = runtime.spawn(server.serve(std::future::pending()));
-        let _ = runtime.block_on(stopped);
-        // Connections are cut, as when the machine behind them is gone.
-        serving.abort();
-        runtime.shutdown_background();
-    });
-    Ok((address, Running { stop, thread }))
+    Ok((runtime, server, address))
 }

@@ -90,7 +90,7 @@ async fn read(
 ) -> Result<(GenerationRequest, Vec<Bytes>)> {
     if body::body_type(request.headers())? == BodyType::Json {
         let json = body::read(request, payload, PICTURES_LIMIT).await?;
-        return Ok((validate::json::parse(&json)?, Vec::new()));
+        return Ok((whole_request(&json)?, Vec::new()));
     }
     let limits = &state.limits;
     let names = ["request", "prompt", "options"];
@@ -107,6 +107,12 @@ async fn read(
     Ok((asked, form.files))
 }
 
+fn whole_request(json: &[u8]) -> Result<GenerationRequest> {
+    let asked = validate::json::parse(json)?;
+    validate::json::require_objects(json, &["options", "image"])?;
+    Ok(asked)
+}
+
 fn from_texts(form: &Form) -> Result<GenerationRequest> {
     let (whole, prompt, options) = (
         form.text("request")?,
@@ -120,7 +126,7 @@ fn from_texts(form: &Form) -> Result<GenerationRequest> {
                 "give either `request`, or `prompt` and `options`",
             ));
         }
-        return validate::json::parse(whole);
+        return whole_request(whole);
     }
     let prompt = prompt.ok_or_else(|| ApiError::MissingField {
         field: "prompt".into(),
@@ -128,7 +134,7 @@ fn from_texts(form: &Form) -> Result<GenerationRequest> {
     let prompt = std::str::from_utf8(prompt)
         .map_err(|_| ApiError::value("prompt", "the prompt is not UTF-8"))?;
     let options = match options {
-        Some(options) => validate::json::parse_under::<GenerationOptions>("options", options)?,
+        Some(options) => parse_options(options)?,
         None => GenerationOptions::default(),
     };
     Ok(GenerationRequest {
@@ -137,6 +143,13 @@ fn from_texts(form: &Form) -> Result<GenerationRequest> {
         options,
         webhook: None,
     })
+}
+
+fn parse_options(json: &[u8]) -> Result<GenerationOptions> {
+    let options = validate::json::parse_under("options", json)?;
+    validate::json::require_objects(json, &["image"])
+        .map_err(|_| ApiError::value("options.image", "expected an object"))?;
+    Ok(options)
 }
 
 fn check_count(asked: &GenerationRequest, files: &[Bytes], state: &State) -> Result<()> {
