@@ -198,7 +198,7 @@ async fn failures_leave_an_explained_gap() {
         ("tool_crashed", "The tool crashed."),
         (
             "tool_unavailable",
-            "No server is set. Set QWEN_IMAGE_SERVER_URL to enable it.",
+            "No server is set. What would help: QWEN_IMAGE_SERVER_URL.",
         ),
         (
             "tool_not_allowed",

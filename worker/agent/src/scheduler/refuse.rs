@@ -38,11 +38,16 @@ pub(crate) fn refusal(
     let reason = capability
         .reason
         .unwrap_or_else(|| format!("The tool {kind} is not set up."));
+    // A remedy is a setting's name or an instruction.
     let remedy = capability
         .remedy
-        .map(|remedy| format!(" Set {remedy} to enable it."));
+        .map(|remedy| format!(" What would help: {}.", remedy.trim_end_matches('.')));
     Err(failed(
         "tool_unavailable",
-        format!("{reason}{}", remedy.unwrap_or_default()),
+        format!(
+            "{}.{}",
+            reason.trim_end_matches('.'),
+            remedy.unwrap_or_default()
+        ),
     ))
 }
