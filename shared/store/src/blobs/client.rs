@@ -3,6 +3,7 @@
 //! Every answer's status is checked here (the library answers `Ok` for a 404),
 //! every request has a time limit, and passing failures are tried again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 use s3::creds::Credentials;
 use s3::error::S3Error;
 use s3::{Bucket, BucketConfiguration, Region};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::{BlobInfo, BlobPage, BlobStream};
@@ -19,6 +21,8 @@ use crate::{Result, StoreConfig, StoreError, Timings};
 /// From this size a transfer gets [`LONG_TRANSFER`].
 const LARGE: usize = 4 << 20;
 const LONG_TRANSFER: Duration = Duration::from_secs(900);
+/// Requests of this process at once; the others wait their turn.
+const AT_ONCE: usize = 64;
 
 #[derive(Clone, Debug)]
 pub(crate) struct S3 {
@@ -26,6 +30,8 @@ pub(crate) struct S3 {
     /// The same, with a time limit for large objects.
     patient: Box<Bucket>,
     retry: Duration,
+    /// More at once would only wait in the server, against their time limit.
+    slots: Arc<Semaphore>,
 }
 
 /// What one request came to.
@@ -61,6 +67,7 @@ impl S3 {
                 .with_request_timeout(timings.s3_request)
                 .map_err(|e| unusable(&e))?,
             retry: timings.connect,
+            slots: Arc::new(Semaphore::new(AT_ONCE)),
         };
         s3.make_bucket(&config.s3_bucket, region, credentials)
             .await?;
@@ -241,10 +248,15 @@ impl S3 {
     where
         F: Future<Output = Result<Answer<T>>>,
     {
-        let until = Instant::now() + self.retry;
+        let mut until = None;
         let mut wait = Duration::from_millis(50);
         loop {
-            let reason = match request().await? {
+            let slot = self.slots.acquire().await;
+            // Waiting for a turn is not waiting for the server.
+            let until = *until.get_or_insert_with(|| Instant::now() + self.retry);
+            let answer = request().await;
+            drop(slot);
+            let reason = match answer? {
                 Answer::Done(value) => return Ok(value),
                 Answer::Passing(reason) => reason,
             };
