@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::chart;
 use super::picture::{Chart, Picture};
-use super::request::{Genre, Request, article, enumerate};
+use super::request::{Genre, Request, article};
 use super::rng::Rng;
 
 /// Title, subject and plan, with the blank line that leads on.
@@ -29,9 +29,8 @@ pub fn write(rng: &mut Rng, request: &Request) -> String {
         parts.push(filled(rng, BACKGROUND, topic));
     }
     for (index, &picture) in request.pictures.iter().enumerate() {
-        let figure = index + 1;
-        parts.push(format!("## {}", heading(picture)));
-        parts.push(introduction(rng, request, picture, figure));
+        parts.push(format!("## {}", caption(request, index)));
+        parts.push(introduction(rng, picture, topic));
         parts.push(tag(rng, request, picture));
         parts.push(remark(rng, picture).to_owned());
     }
@@ -60,28 +59,32 @@ fn opening(rng: &mut Rng, request: &Request) -> String {
         Genre::Market => MARKET_OPENING,
         _ => OPENING,
     };
-    let first = filled(rng, sentences, &request.topic);
-    let items: Vec<String> = (0..request.pictures.len())
-        .map(|index| planned(&request.pictures, index))
-        .collect();
-    let plan = match items.len() {
-        0 => "It has no pictures.".to_owned(),
-        1 => format!("It has one picture: {}.", enumerate(&items)),
-        2 => format!("It has two pictures: {}.", enumerate(&items)),
-        3 => format!("It has three pictures: {}.", enumerate(&items)),
-        _ => format!("It has four pictures: {}.", enumerate(&items)),
+    let subject = filled(rng, sentences, &request.topic);
+    let number = match request.pictures.len() {
+        0 => "no pictures",
+        1 => "one picture",
+        2 => "two pictures",
+        3 => "three pictures",
+        _ => "four pictures",
     };
-    format!("{first} {plan}")
+    let plan: String = (0..request.pictures.len())
+        .map(|index| format!(" {}.", caption(request, index)))
+        .collect();
+    format!("{subject} It has {number}.{plan}")
 }
 
-/// "a photo", "another photo", "an edited picture"
-fn planned(pictures: &[Picture], index: usize) -> String {
-    let noun = pictures[index].noun();
-    let again = pictures[..index]
-        .iter()
-        .any(|earlier| earlier.noun() == noun);
-    let article = if again { "another" } else { article(noun) };
-    format!("{article} {noun}")
+/// "Figure 2: a bar chart": the plan says it, and the section's heading says it
+/// again, so that following the plan is copying.
+fn caption(request: &Request, index: usize) -> String {
+    let picture = request.pictures[index];
+    let what = match picture {
+        Picture::Edit { parent, effect } => match parent.checked_sub(request.inputs) {
+            None => format!("your picture, now {}", effect.result),
+            Some(own) => format!("figure {}, now {}", own + 1, effect.result),
+        },
+        _ => format!("{} {}", article(picture.noun()), picture.noun()),
+    };
+    format!("Figure {}: {what}", index + 1)
 }
 
 const OPENING: &[&str] = &[
@@ -111,41 +114,26 @@ const CLOSING: &[&str] = &[
     "Interest in {} will stay. The next years will show what is still to come.",
 ];
 
-fn heading(picture: Picture) -> &'static str {
-    match picture {
-        Picture::Photo => "A real view",
-        Picture::Painting => "An artist's idea",
-        Picture::Chart(_) => "The numbers",
-        Picture::Edit { .. } => "The picture, changed",
-    }
-}
-
-fn introduction(rng: &mut Rng, request: &Request, picture: Picture, figure: usize) -> String {
-    let topic = &request.topic;
-    match picture {
-        Picture::Photo => {
-            let end = rng.pick(&["in the real world", "as they are", "in daily life"]);
-            format!("Figure {figure} is a photo of {topic} {end}.")
-        }
-        Picture::Painting => {
-            let end = rng.pick(&["in soft colours", "in bright colours", "as in a dream"]);
-            format!("Figure {figure} is a painting of {topic} {end}.")
-        }
-        Picture::Chart(chart) => {
-            format!("Figure {figure} is a {} about {topic}.", chart.noun())
-        }
-        Picture::Edit { parent, effect } => match parent.checked_sub(request.inputs) {
-            None => format!(
-                "Figure {figure} shows your picture again, now {}.",
-                effect.result
-            ),
-            Some(own) => format!(
-                "Figure {figure} shows figure {} again, now {}.",
-                own + 1,
-                effect.result
-            ),
-        },
-    }
+fn introduction(rng: &mut Rng, picture: Picture, topic: &str) -> String {
+    let sentences: &[&str] = match picture {
+        Picture::Photo => &[
+            "The photo shows {} in the real world.",
+            "The photo shows {} as seen in daily life.",
+        ],
+        Picture::Painting => &[
+            "The painting shows {} in soft colours.",
+            "The painting shows {} as in a dream.",
+        ],
+        Picture::Chart(_) => &[
+            "The chart has example numbers for {}.",
+            "The chart shows what people say about {}.",
+        ],
+        Picture::Edit { .. } => &[
+            "The picture shows {} in another mood.",
+            "The picture shows {} in a new way.",
+        ],
+    };
+    filled(rng, sentences, topic)
 }
 
 fn remark(rng: &mut Rng, picture: Picture) -> &'static str {

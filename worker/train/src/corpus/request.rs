@@ -281,7 +281,7 @@ pub fn article(noun: &str) -> &'static str {
 }
 
 /// "x", "x and y", "x, y and z".
-pub fn enumerate(items: &[String]) -> String {
+fn enumerate(items: &[String]) -> String {
     match items {
         [] => String::new(),
         [only] => only.clone(),
