@@ -6,6 +6,7 @@
 
 mod byte_level;
 mod chat;
+mod python_json;
 mod stream;
 mod template;
 #[cfg(test)]

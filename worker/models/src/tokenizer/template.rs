@@ -2,7 +2,7 @@
 //!
 //! They are written for Python's Jinja2 as `transformers` sets it up
 //! (`transformers/utils/chat_template_utils.py`): Python's string methods,
-//! `tojson`, `raise_exception`, `strftime_now`, trimmed blocks.
+//! `tojson`, `raise_exception`, trimmed blocks.
 
 use std::path::Path;
 
@@ -133,6 +133,7 @@ impl ChatTemplate {
         environment.set_lstrip_blocks(true);
         environment
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_filter("tojson", super::python_json::tojson);
         environment.add_function(
             "raise_exception",
             |message: String| -> Result<Value, Error> {
