@@ -92,6 +92,8 @@ async fn a_person_writes_a_document_and_finds_it_again() {
     wait_for_count(&browser, "image-ready", 2).await;
     wait_for_count(&browser, "image-failed", 1).await;
     wait_for_count(&browser, "cancel", 0).await;
+    // Pictures fade in.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     browser.screenshot("document").await.unwrap();
     let text = browser
         .client
@@ -130,6 +132,7 @@ async fn a_person_writes_a_document_and_finds_it_again() {
         .await
         .unwrap();
     assert!(provenance.contains("library"), "{provenance}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
     browser.screenshot("provenance").await.unwrap();
 
     // A reload shows the same.

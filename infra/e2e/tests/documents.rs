@@ -118,7 +118,7 @@ async fn a_document_has_a_chart_a_photograph_and_an_explained_gap() {
 async fn the_embedded_policy_writes_with_nothing_configured() {
     let system = System::start(&[]).await.unwrap();
     let _worker = system.worker("worker").await.unwrap();
-    let prompt = "Write a short illustrated report about coffee, with a photo and a bar chart.";
+    let prompt = "Write an illustrated report about coffee with a photo and a bar chart.";
     let id = system.submit(prompt).await.unwrap();
     let job = system
         .wait(&id, &["succeeded", "failed"], 2 * MINUTE)

@@ -18,7 +18,7 @@ fn report(words: usize) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_worker_finishes_a_killed_ones_document_once() {
-    let policy = Policy::start(Script::new(&report(100)).slowly(Duration::from_millis(100)))
+    let policy = Policy::start(Script::new(&report(1000)).slowly(Duration::from_millis(100)))
         .await
         .unwrap();
     let system = System::start(&[("ILLUMINE_POLICY", &policy.spec())])
