@@ -25,6 +25,9 @@ pub struct State {
     pub pictures: Pictures,
     pub metrics: Metrics,
     pub attempts: Arc<Attempts>,
+    /// Submissions stored at a time: beyond it they wait here, in order, rather
+    /// than as ever more connections to the object store.
+    pub submitting: Arc<Semaphore>,
     /// Documents turned into HTML or archives at a time.
     pub rendering: Arc<Semaphore>,
     /// Fires when the server stops: live streams end.
@@ -45,6 +48,7 @@ impl State {
             pictures: Pictures::new(config, limits)?,
             metrics: Metrics::new()?,
             attempts: Arc::default(),
+            submitting: Arc::new(Semaphore::new(64)),
             rendering: Arc::new(Semaphore::new(4)),
             stopping: CancellationToken::new(),
         })
