@@ -119,7 +119,7 @@ impl Sandbox {
         };
         let error = match end {
             End::Answered(Ok(Reply::Png(png))) => {
-                self.kill().await;
+                self.end();
                 return Ok(png);
             }
             End::Answered(Ok(Reply::Error { code, message })) => stated(&code, &message),
@@ -139,21 +139,27 @@ impl Sandbox {
             ),
             End::Stopped(why) => ToolError::permanent("python_error", why),
         };
-        self.kill().await;
+        self.end();
         Err(Failure::Tool(error))
     }
 
-    /// Ends every process of the sandbox and waits for it, so that no zombie
-    /// is left. The kernel ends a namespace with its first process.
-    async fn kill(&mut self) -> Option<i32> {
+    /// Kills, and waits in the background: taking the mounts down takes long.
+    fn end(mut self) {
+        self.kill();
+        tokio::spawn(async move { self.status().await });
+    }
+
+    /// Ends every process: the kernel ends a namespace with its first one.
+    fn kill(&self) {
         if let Some(group) = self.child.id().and_then(|id| i32::try_from(id).ok()) {
             // SAFETY: plain system call. The child is not yet waited for, so
             // its number, which is its group's, is still its own.
             unsafe { libc::killpg(group, libc::SIGKILL) };
         }
-        self.status().await
     }
 
+    /// Waits for the end, so that no zombie is left: the exit code, or 128 and
+    /// the signal.
     async fn status(&mut self) -> Option<i32> {
         let wait = tokio::time::timeout(Duration::from_secs(2), self.child.wait());
         let status = wait.await.ok()?.ok()?;
@@ -175,7 +181,7 @@ impl Sandbox {
         } else {
             None
         };
-        self.kill().await;
+        self.kill();
         let said = self.printed.last_lines().await;
         let starved = [
             "MemoryError",
