@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use leptos_router::components::{Route, Router, Routes};
+use leptos_router::components::{FlatRoutes, Route, Router};
 use leptos_router::path;
 
 use illumine_types::api::Session;
@@ -82,6 +82,12 @@ impl Installation {
         matches!(session.as_ref(), Some(Ok(session)) if session.signed_in)
     }
 
+    /// Whether one is here by a key, and may leave.
+    pub fn signed_in_by_key(self) -> bool {
+        self.auth()
+            && matches!(self.session.read().as_ref(), Some(Ok(session)) if session.signed_in)
+    }
+
     /// Whether a key is asked for here.
     pub fn auth(self) -> bool {
         matches!(self.session.read().as_ref(), Some(Ok(session)) if session.auth)
@@ -135,10 +141,10 @@ pub fn App() -> impl IntoView {
 #[component]
 fn Pages() -> impl IntoView {
     view! {
-        <Routes fallback=|| view! { <NotFoundPage/> }>
+        <FlatRoutes fallback=|| view! { <NotFoundPage/> }>
             <Route path=path!("/") view=ComposePage/>
             <Route path=path!("/documents") view=GalleryPage/>
             <Route path=path!("/documents/:id") view=DocumentPage/>
-        </Routes>
+        </FlatRoutes>
     }
 }

@@ -75,9 +75,10 @@ pub fn document_url(id: &str, format: &str) -> String {
     format!("{BASE}/documents/{id}?format={format}")
 }
 
-pub async fn redraw(id: &str, index: usize, request: &RedrawRequest) -> Result<(), ApiError> {
+/// Answers a job of its own, with events of its own.
+pub async fn redraw(id: &str, index: usize, request: &RedrawRequest) -> Result<Accepted, ApiError> {
     let path = format!("/documents/{id}/images/{index}/redraw");
-    post(&path, request).await.map(drop)
+    client::read(post(&path, request).await?).await
 }
 
 pub async fn upload(file: &web_sys::File) -> Result<UploadedInput, ApiError> {

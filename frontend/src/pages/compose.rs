@@ -62,8 +62,7 @@ pub fn ComposePage() -> impl IntoView {
                 submit.run(());
             }>
                 <PromptBox submit/>
-                <InputPictures/>
-                <Options/>
+                <div class="composer-tools"><InputPictures/><Options/></div>
                 <div class="composer-foot">
                     <Counter/>
                     <kbd class="hint">"Ctrl + Enter"</kbd>

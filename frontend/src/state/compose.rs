@@ -50,6 +50,18 @@ impl Field {
         })
     }
 
+    /// As in a request.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Prompt => "prompt",
+            Self::Images => "images",
+            Self::Samples => "samples",
+            Self::MaxTokens => "max_tokens",
+            Self::Temperature => "temperature",
+            Self::Seed => "seed",
+        }
+    }
+
     /// In the options that fold away.
     pub const fn is_option(self) -> bool {
         !matches!(self, Self::Prompt | Self::Images)

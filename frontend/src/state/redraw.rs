@@ -1,9 +1,8 @@
-//! Drawing one picture again: the form, and when a new version has come.
+//! Drawing one picture again: the form.
 
+use illumine_types::ToolCall;
 use illumine_types::api::RedrawRequest;
-use illumine_types::document::ImageBlock;
 use illumine_types::tool::ToolRequest;
-use illumine_types::{Document, Outcome, ToolCall};
 use serde_json::json;
 
 /// The words that a person may change before a picture is drawn again.
@@ -51,38 +50,6 @@ pub fn request(call: &ToolCall, words: &str, seed: &str) -> Result<RedrawRequest
     Ok(RedrawRequest { params, seed })
 }
 
-/// A redraw under way.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Redraw {
-    /// The picture before.
-    pub before: ImageBlock,
-    /// The document's version when it was asked for.
-    pub version: u32,
-}
-
-/// Which of the redraws under way this version of the document settles: the
-/// picture changed, or there are as many new versions as redraws.
-pub fn settled(under_way: &[Redraw], document: &Document) -> Vec<usize> {
-    let enough = |redraw: &Redraw| {
-        let new_versions = document.version.saturating_sub(redraw.version);
-        usize::try_from(new_versions).is_ok_and(|n| n >= under_way.len())
-    };
-    under_way
-        .iter()
-        .filter(|redraw| {
-            document
-                .images()
-                .find(|image| image.index == redraw.before.index)
-                .is_none_or(|image| {
-                    let pending = matches!(image.outcome, Outcome::Pending);
-                    let newer = document.version > redraw.version;
-                    newer && !pending && (image.outcome != redraw.before.outcome || enough(redraw))
-                })
-        })
-        .map(|redraw| redraw.before.index)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,43 +84,5 @@ mod tests {
     fn mistakes_are_said_in_words() {
         assert!(request(&edit(), "  ", "").unwrap_err().contains("Change"));
         assert!(request(&edit(), "x", "-1").unwrap_err().contains("seed"));
-    }
-
-    fn image(index: usize, code: &str) -> ImageBlock {
-        ImageBlock {
-            index,
-            call: Some(edit()),
-            raw: String::new(),
-            outcome: Outcome::Failed {
-                code: code.into(),
-                reason: String::new(),
-            },
-        }
-    }
-
-    fn version(version: u32, images: [ImageBlock; 2]) -> Document {
-        serde_json::from_value(json!({
-            "id": "gen_01J9ZD1N7H0000000000000000", "title": "", "prompt": "",
-            "blocks": images.map(illumine_types::Block::Image),
-            "tools": illumine_types::tool::ToolStats::default(), "policy": "",
-            "usage": {"prompt_tokens": 0, "completion_tokens": 0},
-            "timings": {"queued_ms": 0, "writing_ms": 0, "total_ms": 0},
-            "version": version, "created_at": "2026-01-01T00:00:00Z"
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn each_redraw_waits_for_its_own_picture() {
-        let under_way = [0, 1].map(|index| Redraw {
-            before: image(index, "old"),
-            version: 3,
-        });
-        let same = version(3, [image(0, "old"), image(1, "old")]);
-        assert!(settled(&under_way, &same).is_empty());
-        let second = version(4, [image(0, "old"), image(1, "new")]);
-        assert_eq!(settled(&under_way, &second), [1]);
-        let all = version(5, [image(0, "old"), image(1, "new")]);
-        assert_eq!(settled(&under_way, &all), [0, 1]);
     }
 }

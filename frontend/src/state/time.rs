@@ -6,7 +6,7 @@ pub fn duration(ms: u64) -> String {
     match seconds {
         _ if ms < 1_000 => format!("{:.1} s", ms as f64 / 1_000.0),
         0..60 => format!("{seconds} s"),
-        60..3_600 if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        60..3_600 if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
         60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
     }

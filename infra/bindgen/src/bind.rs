@@ -31,9 +31,12 @@ pub fn bind(wasm: &Path) -> Result<Bound> {
         .omit_default_module_path(true)
         .generate_output()
         .context("wasm-bindgen")?;
+    let inline = output.snippets().iter().filter(|(_, list)| !list.is_empty());
+    let foreign: Vec<&String> = inline.map(|(name, _)| name).collect();
     ensure!(
-        output.snippets().is_empty() && output.local_modules().is_empty(),
-        "a dependency brings its own JavaScript files, which are not copied"
+        foreign.is_empty() && output.local_modules().is_empty(),
+        "a dependency brings JavaScript files, which are not copied: {foreign:?} {:?}",
+        output.local_modules().keys()
     );
     Ok(Bound {
         js: output.js().to_owned(),

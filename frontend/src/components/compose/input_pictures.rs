@@ -34,8 +34,8 @@ pub fn InputPictures() -> impl IntoView {
                 <input type="file" accept="image/*" multiple class="sr-only"
                     data-testid="picture-input" on:change=pick/>
             </label>
+            <Complaint words=desk.mistake(Field::Images)/>
         </div>
-        <Complaint words=desk.mistake(Field::Images)/>
     }
 }
 

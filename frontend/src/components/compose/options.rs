@@ -115,7 +115,7 @@ fn Number(
 ) -> impl IntoView {
     let desk = expect_context::<Desk>();
     let mistake = desk.mistake(field);
-    let id = format!("option-{field:?}");
+    let id = format!("option-{}", field.name());
     let most = (field == Field::Samples).then(|| MAX_SAMPLES.to_string());
     view! {
         <div class="option">

@@ -3,19 +3,29 @@ use leptos::prelude::*;
 use super::picture::Picture;
 use super::session::{BlockView, Cell, Session};
 use super::text_block::TextBlock;
-use crate::state::live::Phase;
+use crate::state::live::{LiveImage, Phase};
 
 /// The page itself. Each block is shown again only when it changes.
 #[component]
 pub fn Body() -> impl IntoView {
     let session = expect_context::<Session>();
     let writing = Memo::new(move |_| session.phase() == Phase::Running);
-    let waiting = move || writing.get() && session.cells.read().is_empty();
+    // Nothing was written, and nothing will be: no empty sheet.
+    let nothing = Memo::new(move |_| session.phase().is_final() && session.cells.read().is_empty());
+    let waiting = move || !session.phase().is_final() && session.cells.read().is_empty();
+    let waiting = Memo::new(move |_| waiting());
+    let waiting_words = move || {
+        if writing.get() {
+            "The first words are on their way"
+        } else {
+            "It will be written here as soon as its turn comes"
+        }
+    };
     view! {
-        <div class="page" class:writing=writing aria-busy=move || writing.get().to_string()
+        <div class="page" class:writing=writing hidden=nothing aria-busy=move || writing.get().to_string()
             data-testid="document">
-            <Show when=waiting>
-                <p class="first-words">"The first words are on their way"</p>
+            <Show when=move || waiting.get()>
+                <p class="first-words">{waiting_words}</p>
             </Show>
             <For each=move || session.cells.get() key=Cell::identity let(cell)>
                 <Block cell/>
@@ -36,7 +46,7 @@ fn Block(cell: Cell) -> impl IntoView {
         view! { <TextBlock pieces=Signal::derive(pieces)/> }.into_any()
     } else {
         let image = Memo::new(move |_| match &*view.read() {
-            BlockView::Image(image) => Some(image.clone()),
+            BlockView::Image(image) => Some(LiveImage::clone(image)),
             BlockView::Text(_) => None,
         });
         view! { <Picture image/> }.into_any()

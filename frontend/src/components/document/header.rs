@@ -115,6 +115,7 @@ fn Facts() -> impl IntoView {
         }
         words
     });
+    let some_pictures = Memo::new(move |_| session.picture_counts() != (0, 0));
     let policy = Memo::new(move |_| {
         let document = session.document.read();
         document.as_ref().map(|document| document.policy.clone())
@@ -122,7 +123,7 @@ fn Facts() -> impl IntoView {
     let created = Memo::new(move |_| session.job.read().as_ref().map(|job| job.created_at));
     view! {
         <ul class="facts">
-            <li>{pictures}</li>
+            {move || some_pictures.get().then(|| view! { <li>{pictures}</li> })}
             {move || policy.get().map(|policy| view! { <li title="The policy that wrote it">{policy}</li> })}
             {move || created.get().map(|at| view! { <li><Moment at/></li> })}
         </ul>

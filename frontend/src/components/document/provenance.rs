@@ -36,6 +36,19 @@ pub fn ProvenanceFacts(
         duration(provenance.elapsed_ms),
         attempts.unwrap_or_default()
     );
+    let parameters: Vec<_> = provenance
+        .parameters
+        .into_iter()
+        .map(|(name, value)| {
+            let words = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            (name.replace('_', " "), words)
+        })
+        // A blank negative prompt says nothing.
+        .filter(|(_, words)| !words.trim().is_empty())
+        .map(|(name, words)| view! { <Fact name words/> })
+        .collect();
     let size = format!("{} × {} pixels", image.width, image.height);
     view! {
         {asked}
@@ -45,10 +58,7 @@ pub fn ProvenanceFacts(
             <Fact name="By" words=provenance.backend/>
             {provenance.model.map(|model| view! { <Fact name="Model" words=model/> })}
             {provenance.seed.map(|seed| view! { <Fact name="Seed" words=seed.to_string()/> })}
-            {provenance.parameters.into_iter().map(|(name, value)| {
-                let words = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                view! { <Fact name=name.replace('_', " ") words/> }
-            }).collect_view()}
+            {parameters}
             {provenance.parent.map(|parent| view! { <Parent index=parent.index/> })}
             <Fact name="Took" words=time/>
             <Fact name="Size" words=size/>
@@ -94,7 +104,7 @@ fn Source(source: ImageSource) -> impl IntoView {
         <h3>"Where it was found"</h3>
         <dl class="provenance">
             {source.title.map(|title| view! { <Fact name="Title" words=title/> })}
-            {source.author.map(|author| view! { <Fact name="By" words=author/> })}
+            {source.author.map(|author| view! { <Fact name="Author" words=author/> })}
             {source.license.map(|license| view! { <Fact name="Licence" words=license/> })}
             {source.page_url.map(|url| view! { <Outside name="Page" url/> })}
             {source.file_url.map(|url| view! { <Outside name="File" url/> })}

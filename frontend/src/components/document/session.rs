@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use illumine_types::api::RedrawRequest;
-use illumine_types::{Document, Event, Job};
+use illumine_types::document::ImageBlock;
+use illumine_types::{Document, Event, EventKind, Job};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -14,20 +15,16 @@ use crate::api::{self, ApiError, Connection, EventStream};
 use crate::app::Installation;
 use crate::browser;
 use crate::state::live::{BlockKey, Headline, LiveBlock, LiveDocument, LiveImage, Phase};
-use crate::state::redraw::{self, Redraw};
 
 /// Events are shown together this often: a fast policy writes many a frame.
 const FRAME: Duration = Duration::from_millis(40);
 const QUEUE_EVERY: Duration = Duration::from_secs(3);
-const REDRAW_EVERY: Duration = Duration::from_millis(1_200);
-/// A redraw that has not come by then is given up on this page.
-const REDRAW_LIMIT_MS: i64 = 10 * 60 * 1_000;
 
 /// What one block shows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BlockView {
     Text(Vec<Arc<str>>),
-    Image(LiveImage),
+    Image(Box<LiveImage>),
 }
 
 /// A block's place on the page.
@@ -65,6 +62,14 @@ pub struct Opened {
     pub change: bool,
 }
 
+/// A picture that is being drawn again.
+#[derive(Clone)]
+struct Redraw {
+    index: usize,
+    since_ms: i64,
+    stream: EventStream,
+}
+
 /// One open document.
 #[derive(Clone, Copy)]
 pub struct Session {
@@ -72,7 +77,7 @@ pub struct Session {
     live: StoredValue<LiveDocument>,
     waiting: StoredValue<Vec<Event>>,
     stream: StoredValue<Option<EventStream>, LocalStorage>,
-    redraws: StoredValue<Vec<(Redraw, i64)>>,
+    redraws: StoredValue<Vec<Redraw>, LocalStorage>,
     attempt: StoredValue<u32>,
     now_ms: RwSignal<i64>,
     /// Grows with every change of the live document.
@@ -98,7 +103,7 @@ impl Session {
             live: StoredValue::new(LiveDocument::default()),
             waiting: StoredValue::new(Vec::new()),
             stream: StoredValue::new_local(None),
-            redraws: StoredValue::new(Vec::new()),
+            redraws: StoredValue::new_local(Vec::new()),
             attempt: StoredValue::new(0),
             now_ms: Installation::here().now_ms,
             pulse: RwSignal::new(0),
@@ -111,9 +116,8 @@ impl Session {
             connection_lost: RwSignal::new(false),
             opened: RwSignal::new(None),
         };
-        on_cleanup(move || this.unfollow());
+        on_cleanup(move || this.leave());
         browser::every(QUEUE_EVERY, move || this.refresh_place());
-        browser::every(REDRAW_EVERY, move || this.refresh_redraws());
         this.load();
         this
     }
@@ -225,6 +229,17 @@ impl Session {
         }
     }
 
+    fn leave(self) {
+        self.unfollow();
+        for redraw in self
+            .redraws
+            .try_update_value(std::mem::take)
+            .unwrap_or_default()
+        {
+            redraw.stream.close();
+        }
+    }
+
     fn flush(self) {
         let Some(events) = self.waiting.try_update_value(std::mem::take) else {
             return;
@@ -266,7 +281,17 @@ impl Session {
     }
 
     fn take_document(self, document: Document) {
-        self.live.update_value(|live| live.note_document(&document));
+        // The stored document knows nothing of redraws under way.
+        let under_way = self.redraws.with_value(|all| {
+            let all = all.iter().map(|redraw| (redraw.index, redraw.since_ms));
+            all.collect::<Vec<_>>()
+        });
+        self.live.update_value(|live| {
+            live.note_document(&document);
+            for (index, since_ms) in under_way {
+                live.redraw(index, since_ms);
+            }
+        });
         self.document.set(Some(document));
         self.known.set(true);
         self.show();
@@ -332,44 +357,87 @@ impl Session {
         self.act(move |id| async move { api::retry(&id).await }, again);
     }
 
-    /// Draws a picture again.
+    /// Draws a picture again: a job of its own, followed by its own events.
     pub fn redraw(self, index: usize, request: RedrawRequest) {
-        let version = self
-            .document
-            .with_untracked(|document| document.as_ref().map_or(0, |document| document.version));
         let Some(image) = untrack(|| self.image(index)) else {
             return;
         };
         let before = image.block;
-        let now_ms = api::server_now_ms();
-        self.live.update_value(|live| live.redraw(index, now_ms));
+        let since_ms = api::server_now_ms();
+        self.live.update_value(|live| live.redraw(index, since_ms));
         self.show();
-        let undo = before.clone();
-        let send = move |id: String| async move { api::redraw(&id, index, &request).await };
-        let sent = move |this: Self| {
-            let redraw = Redraw { before, version };
-            this.redraws.update_value(|all| all.push((redraw, now_ms)));
-        };
-        let failed = move |this: Self| {
-            this.live.update_value(|live| live.restore(undo));
-            this.show();
-        };
-        self.act_or(send, sent, failed);
+        spawn_local(async move {
+            let answer = api::redraw(&self.id(), index, &request).await;
+            if self.is_gone() {
+                return;
+            }
+            let job = match answer {
+                Ok(accepted) => accepted.id,
+                Err(error) => return self.give_up_redraw(before, error.to_string()),
+            };
+            let undo = before.clone();
+            let on_event = move |event: Event| self.redraw_event(index, &undo, event.kind);
+            let stream = EventStream::open(job.as_str(), on_event, |_| {});
+            self.redraws.update_value(|all| {
+                all.push(Redraw {
+                    index,
+                    since_ms,
+                    stream,
+                });
+            });
+        });
+    }
+
+    fn redraw_event(self, index: usize, before: &ImageBlock, event: EventKind) {
+        if self.is_gone() {
+            return;
+        }
+        match event {
+            EventKind::ToolProgress { fraction, .. } => {
+                self.live
+                    .update_value(|live| live.redraw_progress(index, fraction));
+                self.show();
+            }
+            EventKind::Completed => {
+                self.forget_redraw(index);
+                spawn_local(async move {
+                    self.load_document().await;
+                });
+            }
+            EventKind::Failed { error } => {
+                self.forget_redraw(index);
+                self.give_up_redraw(before.clone(), error.detail);
+            }
+            EventKind::Cancelled => {
+                self.forget_redraw(index);
+                self.give_up_redraw(before.clone(), "Drawing again was cancelled.".into());
+            }
+            _ => {}
+        }
+    }
+
+    fn forget_redraw(self, index: usize) {
+        let done = self.redraws.try_update_value(|all| {
+            let at = all.iter().position(|redraw| redraw.index == index)?;
+            Some(all.swap_remove(at))
+        });
+        if let Some(Some(redraw)) = done {
+            redraw.stream.close();
+            // One of its listeners is running now: let go of them afterwards.
+            set_timeout(move || drop(redraw), Duration::ZERO);
+        }
+    }
+
+    fn give_up_redraw(self, before: ImageBlock, reason: String) {
+        self.live
+            .update_value(|live| live.restore(before, Some(reason)));
+        self.show();
     }
 
     fn act<F: Future<Output = Result<(), ApiError>>>(
         self,
         call: impl FnOnce(String) -> F + 'static,
         then: impl FnOnce(Self) + 'static,
-    ) {
-        self.act_or(call, then, |_| {});
-    }
-
-    fn act_or<F: Future<Output = Result<(), ApiError>>>(
-        self,
-        call: impl FnOnce(String) -> F + 'static,
-        then: impl FnOnce(Self) + 'static,
-        otherwise: impl FnOnce(Self) + 'static,
     ) {
         self.complaint.set(None);
         spawn_local(async move {
@@ -379,10 +447,7 @@ impl Session {
             }
             match answer {
                 Ok(()) => then(self),
-                Err(error) => {
-                    self.complaint.set(Some(error.to_string()));
-                    otherwise(self);
-                }
+                Err(error) => self.complaint.set(Some(error.to_string())),
             }
         });
     }
@@ -403,55 +468,6 @@ impl Session {
         });
     }
 
-    fn refresh_redraws(self) {
-        if self.redraws.with_value(Vec::is_empty) {
-            return;
-        }
-        spawn_local(async move {
-            let answer = api::document(&self.id()).await;
-            if self.is_gone() {
-                return;
-            }
-            let now_ms = api::server_now_ms();
-            let settled = answer.as_ref().map_or_else(
-                |_| Vec::new(),
-                |document| {
-                    let all = self.redraws.with_value(Vec::clone);
-                    let all: Vec<Redraw> = all.into_iter().map(|(redraw, _)| redraw).collect();
-                    redraw::settled(&all, document)
-                },
-            );
-            let mut late = Vec::new();
-            self.redraws.update_value(|all| {
-                all.retain(|(redraw, since_ms)| {
-                    let done = settled.contains(&redraw.before.index);
-                    let over = now_ms - since_ms > REDRAW_LIMIT_MS;
-                    if over && !done {
-                        late.push(redraw.before.clone());
-                    }
-                    !done && !over
-                });
-            });
-            if let (Ok(document), false) = (answer, settled.is_empty()) {
-                self.take_document(document);
-                let still = self.redraws.with_value(Vec::clone);
-                self.live.update_value(|live| {
-                    for (redraw, since_ms) in still {
-                        live.redraw(redraw.before.index, since_ms);
-                    }
-                });
-                self.show();
-            }
-            if !late.is_empty() {
-                let words = "The picture has not been drawn again in ten minutes.";
-                self.complaint.set(Some(words.into()));
-                self.live
-                    .update_value(|live| late.into_iter().for_each(|before| live.restore(before)));
-                self.show();
-            }
-        });
-    }
-
     /// The page was left while an answer was on its way.
     fn is_gone(self) -> bool {
         self.live.is_disposed()
@@ -461,6 +477,6 @@ impl Session {
 fn face(block: &LiveBlock) -> BlockView {
     match block {
         LiveBlock::Text { flow, .. } => BlockView::Text(flow.pieces()),
-        LiveBlock::Image(image) => BlockView::Image(image.clone()),
+        LiveBlock::Image(image) => BlockView::Image(Box::new(image.clone())),
     }
 }

@@ -40,7 +40,7 @@ pub fn TopBar() -> impl IntoView {
                 {move || queue.get().map(|words| view! { <span class="queue">{words}</span> })}
             </div>
             <ThemeSwitch/>
-            <Show when=move || installation.auth()>
+            <Show when=move || installation.signed_in_by_key()>
                 <SignOut/>
             </Show>
         </header>

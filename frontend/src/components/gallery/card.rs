@@ -30,13 +30,11 @@ pub fn Card(job: Job) -> impl IntoView {
                 <div class="card-face" aria-hidden="true">{face}</div>
                 <div class="card-words">
                     <h2>{job.title}</h2>
-                    <p class="card-line">
-                        {(status != JobState::Succeeded).then(|| view! {
-                            <span class=format!("badge {}", status.as_str())>{state_name(status)}</span>
-                        })}
-                        <Moment at=job.created_at/>
-                    </p>
+                    <p class="card-line"><Moment at=job.created_at/></p>
                 </div>
+                {(status != JobState::Succeeded).then(|| view! {
+                    <span class=format!("badge card-badge {}", status.as_str())>{state_name(status)}</span>
+                })}
                 <ul class="card-tools" aria-label="Tools used">{tools.collect_view()}</ul>
             </a>
         </li>

@@ -59,6 +59,8 @@ pub struct LiveImage {
     pub started_ms: Option<i64>,
     /// Done share in 0..=1, if the tool says.
     pub fraction: Option<f32>,
+    /// Why it could not be drawn again.
+    pub note: Option<String>,
     pub revision: u32,
 }
 
@@ -68,6 +70,7 @@ impl LiveImage {
             block,
             started_ms: Some(at_ms),
             fraction: None,
+            note: None,
             revision: 0,
         }
     }
@@ -78,6 +81,7 @@ impl LiveImage {
             block,
             started_ms: None,
             fraction: None,
+            note: None,
             revision: 0,
         }
     }
@@ -106,6 +110,7 @@ impl LiveImage {
         self.block.outcome = Outcome::Pending;
         self.started_ms = Some(now_ms);
         self.fraction = None;
+        self.note = None;
         self.revision += 1;
     }
 }

@@ -209,11 +209,20 @@ impl LiveDocument {
         }
     }
 
-    /// Puts a picture back as it was before it was asked for again.
-    pub fn restore(&mut self, block: ImageBlock) {
+    /// How far a picture's redrawing is.
+    pub fn redraw_progress(&mut self, index: usize, fraction: f32) {
+        if let Some(image) = self.image_mut(index) {
+            image.advance(fraction);
+        }
+    }
+
+    /// Puts a picture back as it was before it was asked for again, with the
+    /// reason under it.
+    pub fn restore(&mut self, block: ImageBlock, reason: Option<String>) {
         if let Some(image) = self.image_mut(block.index) {
             let revision = image.revision + 1;
             *image = LiveImage::settled(block);
+            image.note = reason;
             image.revision = revision;
         }
     }

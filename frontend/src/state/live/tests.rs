@@ -281,14 +281,19 @@ fn a_text_left_out_shifts_no_other_block() {
 }
 
 #[test]
-fn a_redraw_is_pending_until_the_document_says_otherwise() {
+fn a_redraw_that_fails_leaves_the_picture_and_says_why() {
     let mut live = told(&story());
     let first = live.image(0).unwrap().block.clone();
     live.redraw(0, 50_000);
     assert!(live.image(0).unwrap().is_pending());
     assert_eq!(live.headline(51_000).words, "Drawing again");
-    live.restore(first.clone());
-    assert_eq!(live.image(0).unwrap().block, first);
+    live.redraw_progress(0, 0.5);
+    assert_eq!(live.image(0).unwrap().fraction, Some(0.5));
+    live.restore(first.clone(), Some("Too slow.".into()));
+    let image = live.image(0).unwrap();
+    assert_eq!(image.block, first);
+    assert_eq!(image.note.as_deref(), Some("Too slow."));
+    assert_eq!(live.headline(52_000).words, "Done in 9 s");
 }
 
 #[test]
