@@ -47,7 +47,7 @@ pub enum Stage {
     Full,
 }
 
-const BEGINNINGS_PERCENT: usize = 75;
+const BEGINNINGS_PERCENT: usize = 50;
 const INVENTED_PERCENT: usize = 60;
 
 /// The generator for training examples.

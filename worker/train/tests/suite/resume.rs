@@ -1,7 +1,8 @@
 //! A run that was interrupted, against one that was not.
 
-use crate::common::{examples, tiny_config, tiny_run, weights};
+use crate::common::{Fixed, examples, tiny_config, tiny_run, weights};
 use burn::tensor::Device;
+use illumine_models::Qwen3;
 use illumine_train::sft::metrics::{self, StepMetrics};
 use illumine_train::sft::{Budget, SftConfig, Trainer, checkpoint};
 
@@ -11,6 +12,20 @@ fn config() -> SftConfig {
         checkpoint_every: 3,
         ..tiny_run()
     }
+}
+
+/// Runs that are compared start from one model: the seed of the device belongs
+/// to the whole process, and other tests draw from it, too.
+fn start(model: &Qwen3) -> Trainer<Fixed> {
+    let model = Some(model.clone());
+    Trainer::new(
+        config(),
+        tiny_config(),
+        model,
+        examples(11),
+        &Device::flex(),
+    )
+    .unwrap()
 }
 
 fn losses(run: &std::path::Path) -> Vec<(u64, f64, f64)> {
@@ -28,13 +43,14 @@ fn losses(run: &std::path::Path) -> Vec<(u64, f64, f64)> {
 fn a_resumed_run_ends_with_the_same_weights_and_metrics() {
     let device = Device::flex();
     let whole = tempfile::tempdir().unwrap();
-    let mut trainer = Trainer::new(config(), tiny_config(), None, examples(11), &device).unwrap();
+    let model = tiny_config().init(&device.clone().autodiff());
+    let mut trainer = start(&model);
     trainer.run(whole.path(), |_| ()).unwrap();
     let expected = weights(&trainer.model, &tiny_config());
 
     // Killed after step 5: the checkpoint of step 3 and five lines are there.
     let cut = tempfile::tempdir().unwrap();
-    let mut first = Trainer::new(config(), tiny_config(), None, examples(11), &device).unwrap();
+    let mut first = start(&model);
     let stopped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         first.run(cut.path(), |metrics| assert!(metrics.step < 5, "killed"))
     }));
