@@ -31,7 +31,10 @@ pub fn bind(wasm: &Path) -> Result<Bound> {
         .omit_default_module_path(true)
         .generate_output()
         .context("wasm-bindgen")?;
-    let inline = output.snippets().iter().filter(|(_, list)| !list.is_empty());
+    let inline = output
+        .snippets()
+        .iter()
+        .filter(|(_, list)| !list.is_empty());
     let foreign: Vec<&String> = inline.map(|(name, _)| name).collect();
     ensure!(
         foreign.is_empty() && output.local_modules().is_empty(),
