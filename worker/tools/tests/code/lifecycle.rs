@@ -8,13 +8,13 @@ use illumine_types::tool::ToolRequest;
 
 /// Waits for what must come to pass.
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..600 {
+    for _ in 0..2400 {
         if holds() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("in 30 s, not: {what}");
+    panic!("in two minutes, not: {what}");
 }
 
 /// Live and dead children of this process: number and state.
