@@ -100,6 +100,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--prompt", type=int, default=128)
     parser.add_argument("--sequences", type=int, default=1)
+    parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--pytorch", help=argparse.SUPPRESS)
     parser.add_argument("--dtype", default="float32", help=argparse.SUPPRESS)
     parser.add_argument("--new", type=int, default=64, help=argparse.SUPPRESS)
@@ -111,7 +113,8 @@ def main():
 
     print("| parameters | file | threads | PyTorch | decode, CPU ms a step | decode, wall ms a step | prefill, wall ms |")
     print("|---|---|---|---|---|---|---|")
-    for name, shape in SHAPES.items():
+    for name in arguments.shapes:
+        shape = SHAPES[name]
         new = 256 if name == "7 M" else 32
         for file_dtype, torch_dtypes in {
             "float32": ["float32"],
@@ -120,7 +123,7 @@ def main():
             with tempfile.TemporaryDirectory() as folder:
                 make(folder, shape, getattr(torch, file_dtype))
                 sizes = [str(arguments.prompt), str(new), str(arguments.sequences)]
-                for threads in (1, 2):
+                for threads in arguments.threads:
                     ours = median([arguments.binary, folder, *sizes], threads, arguments.rounds)
                     for dtype in torch_dtypes:
                         theirs = median(

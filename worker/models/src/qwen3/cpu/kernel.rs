@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 #[cfg(target_arch = "x86_64")]
 use super::simd::x86::{Avx2, Avx512};
-use super::simd::{Baseline, Simd, Stored, sum};
+use super::simd::{Baseline, Simd, Stored};
 
 /// Instruction sets with code of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +117,12 @@ fn weighted_sum_on(isa: Isa, weights: &[f32], rows: &[f32], sum: &mut [f32]) {
     }
 }
 
+/// How far ahead of its use a weight is asked for. The rows follow each other in
+/// memory; with this the stream runs at the memory's speed.
+const PREFETCH_BYTES: usize = 512;
+
+/// Row after row, so that the weights are one sequential stream, each against
+/// eight inputs at a time and at most three smaller groups.
 #[inline(always)]
 unsafe fn products_with<S: Simd, W: Stored>(
     weights: &[W],
@@ -125,85 +131,111 @@ unsafe fn products_with<S: Simd, W: Stored>(
     outputs: &mut [f32],
     stride: usize,
 ) {
-    let rows = weights.len() / columns;
-    let mut row = 0;
-    // SAFETY: the caller promises the instruction set.
-    unsafe {
-        while row + 4 <= rows {
-            against_inputs::<S, W, 4>(weights, inputs, columns, row, outputs, stride);
-            row += 4;
-        }
-        while row < rows {
-            against_inputs::<S, W, 1>(weights, inputs, columns, row, outputs, stride);
-            row += 1;
-        }
-    }
-}
-
-/// Rows `row..row + R` against every input: they come from memory once.
-#[inline(always)]
-unsafe fn against_inputs<S: Simd, W: Stored, const R: usize>(
-    weights: &[W],
-    inputs: &[f32],
-    columns: usize,
-    row: usize,
-    outputs: &mut [f32],
-    stride: usize,
-) {
-    let rows: [&[W]; R] = std::array::from_fn(|r| &weights[(row + r) * columns..][..columns]);
-    let mut place = row;
-    let blocks = inputs.chunks_exact(4 * columns);
-    let rest = blocks.remainder();
-    // SAFETY: the caller promises the instruction set.
-    unsafe {
-        for block in blocks {
-            let vectors = std::array::from_fn(|n| &block[n * columns..][..columns]);
-            for dots in dots::<S, W, R, 4>(rows, vectors, columns) {
-                outputs[place..][..R].copy_from_slice(&dots);
-                place += stride;
+    for (row, weights) in weights.chunks_exact(columns).enumerate() {
+        let mut inputs = inputs;
+        let mut place = row;
+        // SAFETY: the caller promises the instruction set.
+        unsafe {
+            while inputs.len() >= 8 * columns {
+                place = group::<S, W, 8, 1>(weights, &mut inputs, outputs, place, stride);
+            }
+            if inputs.len() >= 4 * columns {
+                place = group::<S, W, 4, 2>(weights, &mut inputs, outputs, place, stride);
+            }
+            if inputs.len() >= 2 * columns {
+                place = group::<S, W, 2, 2>(weights, &mut inputs, outputs, place, stride);
+            }
+            if inputs.len() >= columns {
+                group::<S, W, 1, 4>(weights, &mut inputs, outputs, place, stride);
             }
         }
-        for vector in rest.chunks_exact(columns) {
-            let [dots] = dots::<S, W, R, 1>(rows, [vector], columns);
-            outputs[place..][..R].copy_from_slice(&dots);
-            place += stride;
-        }
     }
 }
 
-/// The dot products of `R` rows with `N` vectors, all of `columns` numbers.
+/// One row against the next `N` inputs, which are taken off; returns the place
+/// of the next output.
 #[inline(always)]
-unsafe fn dots<S: Simd, W: Stored, const R: usize, const N: usize>(
-    rows: [&[W]; R],
-    vectors: [&[f32]; N],
-    columns: usize,
-) -> [[f32; R]; N] {
-    let whole = columns / S::LANES * S::LANES;
-    // SAFETY: the caller promises the instruction set; `at + LANES ≤ columns`,
-    // the length of every slice.
+unsafe fn group<S: Simd, W: Stored, const N: usize, const A: usize>(
+    row: &[W],
+    inputs: &mut &[f32],
+    outputs: &mut [f32],
+    mut place: usize,
+    stride: usize,
+) -> usize {
+    let (vectors, rest) = inputs.split_at(N * row.len());
+    *inputs = rest;
+    // SAFETY: the caller promises the instruction set.
+    for dot in unsafe { dots::<S, W, N, A>(row, vectors) } {
+        outputs[place] = dot;
+        place += stride;
+    }
+    place
+}
+
+/// The dot products of a row with `N` vectors of its length, one after the other
+/// in `vectors`. `A` accumulators each hide the latency of the addition.
+#[expect(
+    clippy::needless_range_loop,
+    reason = "indices run over registers: iterators would keep them in memory"
+)]
+#[inline(always)]
+unsafe fn dots<S: Simd, W: Stored, const N: usize, const A: usize>(
+    row: &[W],
+    vectors: &[f32],
+) -> [f32; N] {
+    let columns = row.len();
+    let vectors: [&[f32]; N] = std::array::from_fn(|n| &vectors[n * columns..][..columns]);
+    let step = A * S::LANES;
+    // SAFETY: the caller promises the instruction set.
+    let mut sums = [[unsafe { S::zero() }; A]; N];
+    let mut at = 0;
+    // SAFETY: the caller promises the instruction set; every load ends at or
+    // before `columns`, the length of all slices. A prefetch may be anywhere.
     unsafe {
-        let mut sums = [[S::zero(); R]; N];
-        let mut at = 0;
-        while at < whole {
-            let inputs: [S::V; N] = std::array::from_fn(|n| S::load(vectors[n].as_ptr().add(at)));
-            for r in 0..R {
-                let weights = W::load::<S>(rows[r].as_ptr().add(at));
+        while at + step <= columns {
+            let ahead = row.as_ptr().wrapping_add(at).cast::<u8>();
+            for line in 0..(step * size_of::<W>()).div_ceil(64) {
+                S::prefetch(ahead.wrapping_add(PREFETCH_BYTES + line * 64));
+            }
+            for a in 0..A {
+                let from = at + a * S::LANES;
+                let weights = W::load::<S>(row.as_ptr().add(from));
                 for n in 0..N {
-                    sums[n][r] = S::mul_add(weights, inputs[n], sums[n][r]);
+                    let inputs = S::load(vectors[n].as_ptr().add(from));
+                    sums[n][a] = S::mul_add(weights, inputs, sums[n][a]);
                 }
+            }
+            at += step;
+        }
+        while at + S::LANES <= columns {
+            let weights = W::load::<S>(row.as_ptr().add(at));
+            for n in 0..N {
+                let inputs = S::load(vectors[n].as_ptr().add(at));
+                sums[n][0] = S::mul_add(weights, inputs, sums[n][0]);
             }
             at += S::LANES;
         }
-        let mut dots = [[0.0; R]; N];
-        for n in 0..N {
-            for r in 0..R {
-                let tail = rows[r][whole..].iter().zip(&vectors[n][whole..]);
-                let tail: f32 = tail.map(|(weight, input)| weight.value() * input).sum();
-                dots[n][r] = sum::<S>(sums[n][r]) + tail;
-            }
-        }
-        dots
     }
+    // Loops, not closures: a closure would be compiled without the instruction
+    // set and would force the accumulators into memory.
+    let mut dots = [0.0; N];
+    for n in 0..N {
+        // SAFETY: the caller promises the instruction set.
+        unsafe {
+            let mut all = sums[n][0];
+            for a in 1..A {
+                all = S::add(all, sums[n][a]);
+            }
+            dots[n] = S::sum(all);
+        }
+    }
+    for rest in at..columns {
+        let weight = row[rest].value();
+        for n in 0..N {
+            dots[n] += weight * vectors[n][rest];
+        }
+    }
+    dots
 }
 
 #[inline(always)]
@@ -276,6 +308,7 @@ mod tests {
             (9, 100, 2),
             (6, 47, 5),
             (13, 64, 9),
+            (3, 130, 15),
         ];
         for isa in available() {
             for (rows, columns, vectors) in shapes {

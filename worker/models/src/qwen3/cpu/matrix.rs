@@ -9,9 +9,6 @@ use super::simd::Stored;
 /// Multiplications below which one thread is faster than two.
 const PARALLEL_WORK: usize = 512 * 1024;
 
-/// Rows of the kernel's block; a thread's share is a multiple of it.
-const ROW_BLOCK: usize = 4;
-
 /// `[rows, columns]`, row-major.
 #[derive(Clone, Debug)]
 pub(super) struct Matrix {
@@ -36,14 +33,15 @@ impl Matrix {
             .flatten()
             .all(|value| bf16::from_f32(*value).to_f32().to_bits() == value.to_bits());
         let count: usize = parts.iter().map(Vec::len).sum();
+        let all = parts.iter().flatten();
         let values = if exact {
-            Values::Bf16(parts.iter().flatten().map(|&v| bf16::from_f32(v)).collect())
+            let mut halves = with_large_pages(count);
+            halves.extend(all.map(|&value| bf16::from_f32(value)));
+            Values::Bf16(halves)
         } else {
-            let mut all = Vec::with_capacity(count);
-            for part in parts {
-                all.extend_from_slice(&part);
-            }
-            Values::F32(all)
+            let mut floats = with_large_pages(count);
+            floats.extend(all);
+            Values::F32(floats)
         };
         Self {
             rows: count / columns,
@@ -87,6 +85,27 @@ impl Matrix {
     }
 }
 
+/// An empty vector for `count` numbers, in large pages where the system has
+/// them: a decode step walks through all weights, and would otherwise wait for
+/// a page table entry every 4 KiB.
+fn with_large_pages<T>(count: usize) -> Vec<T> {
+    let numbers: Vec<T> = Vec::with_capacity(count);
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        let start = (numbers.as_ptr() as usize).next_multiple_of(PAGE);
+        let end = (numbers.as_ptr() as usize + count * size_of::<T>()) / PAGE * PAGE;
+        if end > start {
+            // SAFETY: the range lies within the vector's own allocation, and the
+            // advice does not change what memory holds. It may be declined.
+            unsafe {
+                libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE);
+            }
+        }
+    }
+    numbers
+}
+
 fn apply<W: Stored>(
     weights: &[W],
     rows: usize,
@@ -101,7 +120,7 @@ fn apply<W: Stored>(
         return;
     }
     // Two shares a thread, so that a thread that starts late is waited for less.
-    let share = rows.div_ceil(threads * 2).next_multiple_of(ROW_BLOCK);
+    let share = rows.div_ceil(threads * 2);
     if vectors == 1 {
         weights
             .par_chunks(share * columns)

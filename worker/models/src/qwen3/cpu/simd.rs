@@ -43,25 +43,21 @@ pub(super) trait Simd {
     /// # Safety
     /// The instruction set must be present.
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-}
-
-/// The sum of a register's lanes, by halves.
-///
-/// # Safety
-/// The instruction set of `S` must be present.
-#[inline(always)]
-pub(super) unsafe fn sum<S: Simd>(value: S::V) -> f32 {
-    let mut lanes = [0.0_f32; 16];
-    // SAFETY: no register here is wider than 16 lanes.
-    unsafe { S::store(lanes.as_mut_ptr(), value) };
-    let mut width = S::LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
+    /// `a + b` lane by lane.
+    ///
+    /// # Safety
+    /// The instruction set must be present.
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// The sum of the lanes.
+    ///
+    /// # Safety
+    /// The instruction set must be present.
+    unsafe fn sum(value: Self::V) -> f32;
+    /// Asks for the cache line of `address`, which may be any address.
+    ///
+    /// # Safety
+    /// The instruction set must be present.
+    unsafe fn prefetch(address: *const u8);
 }
 
 /// A number as it is stored in a weight matrix.
@@ -140,6 +136,16 @@ impl Simd for Baseline {
             false => a[lane] * b[lane] + c[lane],
         })
     }
+    #[inline(always)]
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|lane| a[lane] + b[lane])
+    }
+    #[inline(always)]
+    unsafe fn sum([a, b, c, d]: Self::V) -> f32 {
+        (a + b) + (c + d)
+    }
+    #[inline(always)]
+    unsafe fn prefetch(_address: *const u8) {}
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -188,6 +194,18 @@ pub(super) mod x86 {
         unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
             unsafe { _mm512_fmadd_ps(a, b, c) }
         }
+        #[inline(always)]
+        unsafe fn add(a: __m512, b: __m512) -> __m512 {
+            unsafe { _mm512_add_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn sum(value: __m512) -> f32 {
+            unsafe { _mm512_reduce_add_ps(value) }
+        }
+        #[inline(always)]
+        unsafe fn prefetch(address: *const u8) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+        }
     }
 
     /// 8 lanes; needs `avx2` and `fma`.
@@ -225,6 +243,25 @@ pub(super) mod x86 {
         #[inline(always)]
         unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
             unsafe { _mm256_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        unsafe fn add(a: __m256, b: __m256) -> __m256 {
+            unsafe { _mm256_add_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn sum(value: __m256) -> f32 {
+            unsafe {
+                let four = _mm_add_ps(
+                    _mm256_castps256_ps128(value),
+                    _mm256_extractf128_ps::<1>(value),
+                );
+                let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+                _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+            }
+        }
+        #[inline(always)]
+        unsafe fn prefetch(address: *const u8) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
         }
     }
 }
