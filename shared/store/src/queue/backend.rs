@@ -1,8 +1,9 @@
 //! The apalis backend: hands deliveries from the fetcher to apalis.
 //!
 //! It never answers an error, which would end the worker and drop what runs;
-//! the fetcher deals with Redis' absence. When the fetcher stops, the backend
-//! is exhausted, and apalis waits for what runs and ends.
+//! the fetcher deals with Redis' absence. When the fetcher has stopped and all
+//! that it took was handed out, the backend says so, and only then may apalis be
+//! told to shut down: it asks for nothing more after that.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +11,7 @@ use std::task::{Context, Poll};
 
 use apalis::prelude::{Backend, Task, TaskBuilder, WorkerContext};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::delivery::Delivery;
 use super::layer::AcknowledgeLayer;
@@ -20,11 +22,17 @@ use super::layer::AcknowledgeLayer;
 pub(crate) struct RedisBackend {
     source: Arc<Mutex<mpsc::Receiver<Delivery>>>,
     layer: AcknowledgeLayer,
+    exhausted: CancellationToken,
 }
 
 impl RedisBackend {
-    pub(crate) fn new(source: mpsc::Receiver<Delivery>, layer: AcknowledgeLayer) -> Self {
+    pub(crate) fn new(
+        source: mpsc::Receiver<Delivery>,
+        layer: AcknowledgeLayer,
+        exhausted: CancellationToken,
+    ) -> Self {
         Self {
+            exhausted,
             source: Arc::new(Mutex::new(source)),
             layer,
         }
@@ -49,9 +57,12 @@ impl Backend for RedisBackend {
         _: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        source
-            .poll_recv(cx)
-            .map(|delivery| delivery.map(|delivery| Ok(TaskBuilder::new(delivery).build())))
+        source.poll_recv(cx).map(|delivery| {
+            if delivery.is_none() {
+                self.exhausted.cancel();
+            }
+            delivery.map(|delivery| Ok(TaskBuilder::new(delivery).build()))
+        })
     }
 
     fn poll_close(

@@ -123,7 +123,8 @@ impl QueueWorker {
     /// the handler must be idempotent by job id.
     ///
     /// # Errors
-    /// If the workers cannot start or break down.
+    /// If the workers cannot start or break down, or a handler blocks its thread
+    /// and cannot be stopped.
     pub async fn run<H, F>(
         self,
         handler: H,
@@ -171,7 +172,7 @@ impl QueueWorker {
             tracing::error!(%error, "a worker broke, starting it again");
             true
         });
-        let mut fetchers = Vec::new();
+        let (mut fetchers, mut exhausted) = (Vec::new(), Vec::new());
         for (number, (kinds, concurrency)) in pools.into_iter().enumerate() {
             let (sender, receiver) = mpsc::channel(concurrency);
             let fetcher = Fetcher {
@@ -186,7 +187,9 @@ impl QueueWorker {
                 stop: draining.clone(),
             };
             fetchers.push(tokio::spawn(fetcher.run(sender)));
-            let backend = RedisBackend::new(receiver, layer.clone());
+            exhausted.push(CancellationToken::new());
+            let last = exhausted.last().cloned().unwrap_or_default();
+            let backend = RedisBackend::new(receiver, layer.clone(), last);
             let name = format!("{}-{number}", me.id);
             let (handler, store, draining) = (handler.clone(), store.clone(), draining.clone());
             monitor = monitor.register(move |_restarts| {
@@ -215,6 +218,15 @@ impl QueueWorker {
                 running.release_all();
             })
         };
+        let context = monitor.context();
+        let closing = tokio::spawn(async move {
+            for backend in exhausted {
+                backend.cancelled().await;
+            }
+            if let Err(error) = context.shutdown() {
+                tracing::error!(%error, "apalis cannot shut down");
+            }
+        });
         let workers = tokio::spawn(monitor.run());
         let abort = workers.abort_handle();
         let result = tokio::select! {
@@ -223,15 +235,20 @@ impl QueueWorker {
                 Ok(Err(error)) => Err(StoreError::Worker(error.to_string())),
                 Err(error) => Err(StoreError::Worker(error.to_string())),
             },
-            () = overtime(&draining, drain) => {
-                // A handler that blocks its thread cannot be stopped; its lease
-                // ends and another worker takes the job.
-                tracing::warn!("some jobs did not stop in time");
+            // The monitor itself does not end when its source does.
+            () = idle(&draining, &running) => {
                 abort.abort();
                 Ok(())
             }
+            () = overtime(&draining, drain) => {
+                // A handler that blocks its thread cannot be stopped; its lease
+                // ends and another worker takes the job.
+                abort.abort();
+                Err(StoreError::Worker("some jobs did not stop in time".into()))
+            }
         };
         stop.abort();
+        closing.abort();
         stopped.cancel();
         for task in fetchers {
             task.abort();
@@ -244,6 +261,22 @@ impl QueueWorker {
 
 /// After the drain time, what is left gets a little time to be given back.
 const HAND_BACK: Duration = Duration::from_secs(10);
+
+/// Without a job for so long after the last fetch was told to stop, nothing is
+/// on its way from the queue to a handler.
+const SETTLED: Duration = Duration::from_millis(500);
+
+/// Resolves once a draining worker has nothing left to do.
+async fn idle(draining: &CancellationToken, running: &Running) {
+    draining.cancelled().await;
+    let mut since = Instant::now();
+    while since.elapsed() < SETTLED {
+        if !running.is_empty() {
+            since = Instant::now();
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
 
 async fn overtime(draining: &CancellationToken, drain: Duration) {
     draining.cancelled().await;
