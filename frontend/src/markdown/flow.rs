@@ -4,9 +4,7 @@
 
 use std::sync::Arc;
 
-use pulldown_cmark::{Event, Parser};
-
-use super::options;
+use super::block;
 
 /// Pieces that may still change when more text comes. The last one can grow;
 /// the one before can be continued (a list after a blank line).
@@ -66,25 +64,11 @@ impl TextFlow {
 
 /// Where each top-level piece begins; the first at 0, none for blank text.
 fn piece_starts(text: &str) -> Vec<usize> {
-    let mut starts = Vec::new();
-    let mut depth = 0_usize;
-    for (event, range) in Parser::new_ext(text, options()).into_offset_iter() {
-        let outermost = depth == 0;
-        match event {
-            Event::Start(_) => depth += 1,
-            Event::End(_) => {
-                depth -= 1;
-                continue;
-            }
-            _ => {}
-        }
-        if outermost {
-            // Spaces before a piece (an indented list) belong to it.
-            let line = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
-            starts.push(line);
-        }
-    }
-    starts.dedup();
+    let mut line_starts = vec![0];
+    line_starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
+    let lines: Vec<&str> = text.lines().collect();
+    let blocks = block::parse(&lines, 0);
+    let mut starts: Vec<usize> = blocks.iter().map(|(line, _)| line_starts[*line]).collect();
     if let Some(first) = starts.first_mut() {
         *first = 0;
     }

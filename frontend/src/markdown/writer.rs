@@ -1,183 +1,127 @@
-//! Markdown events to HTML, with an allow-list by construction.
+//! Blocks to HTML.
 
-use pulldown_cmark::{Alignment, CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
-
-use super::{escape_into, link::safe_link, options};
+use super::block::{self, Block};
+use super::table::{Alignment, Table};
+use super::{escape_into, inline};
 use crate::highlight::python_into;
 
 /// Renders Markdown. Headings go one level down: the page owns `h1`.
 pub fn to_html(markdown: &str) -> String {
-    let mut writer = Writer::default();
-    for event in Parser::new_ext(markdown, options()) {
-        writer.event(event);
+    let lines: Vec<&str> = markdown.lines().collect();
+    let mut html = String::with_capacity(markdown.len() * 2);
+    for block in block::inside(&lines, 0) {
+        write(&mut html, &block);
     }
-    writer.html
+    html
 }
 
-#[derive(Default)]
-struct Writer {
-    html: String,
-    /// For each open link, whether an `<a>` was written.
-    links: Vec<bool>,
-    alignments: Vec<Alignment>,
-    column: usize,
-    in_head: bool,
-    /// Inside a fenced block that says it is Python: its text so far.
-    python: Option<String>,
+fn write(html: &mut String, block: &Block<'_>) {
+    match block {
+        Block::Heading { level, text } => {
+            let level = (level + 1).min(6);
+            html.push_str(&format!("<h{level}>{}</h{level}>", inline::to_html(text)));
+        }
+        Block::Paragraph(text) => element(html, "p", &inline::to_html(text)),
+        Block::Code { info, lines } => code(html, info, lines),
+        Block::Quote(inside) => {
+            html.push_str("<blockquote>");
+            for block in inside {
+                write(html, block);
+            }
+            html.push_str("</blockquote>");
+        }
+        Block::List {
+            start,
+            tight,
+            items,
+        } => list(html, *start, *tight, items),
+        Block::Table(table) => write_table(html, table),
+        Block::Rule => html.push_str("<hr>"),
+    }
 }
 
-impl Writer {
-    fn event(&mut self, event: Event<'_>) {
-        match event {
-            Event::Start(tag) => self.start(tag),
-            Event::End(tag) => self.end(tag),
-            // Raw HTML is text: a reader sees what the model wrote.
-            Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => self.text(&text),
-            Event::Code(code) | Event::InlineMath(code) | Event::DisplayMath(code) => {
-                self.html.push_str("<code>");
-                escape_into(&mut self.html, &code);
-                self.html.push_str("</code>");
-            }
-            Event::SoftBreak => self.html.push('\n'),
-            Event::HardBreak => self.html.push_str("<br>"),
-            Event::Rule => self.html.push_str("<hr>"),
-            Event::TaskListMarker(done) => self.html.push_str(if done { "☑ " } else { "☐ " }),
-            Event::FootnoteReference(label) => self.text(&label),
-        }
-    }
+fn element(html: &mut String, name: &str, inside: &str) {
+    html.push_str(&format!("<{name}>{inside}</{name}>"));
+}
 
-    fn text(&mut self, text: &str) {
-        match &mut self.python {
-            Some(code) => code.push_str(text),
-            None => escape_into(&mut self.html, text),
-        }
+fn code(html: &mut String, info: &str, lines: &[&str]) {
+    let mut code = lines.join("\n");
+    if !code.is_empty() {
+        code.push('\n');
     }
-
-    fn start(&mut self, tag: Tag<'_>) {
-        match tag {
-            Tag::Paragraph => self.html.push_str("<p>"),
-            Tag::HtmlBlock => self.html.push_str("<p class=\"raw\">"),
-            Tag::Heading { level, .. } => {
-                self.html.push('<');
-                self.html.push_str(heading(level));
-                self.html.push('>');
-            }
-            Tag::BlockQuote(_) => self.html.push_str("<blockquote>"),
-            Tag::CodeBlock(kind) => {
-                self.html.push_str("<pre tabindex=\"0\"><code>");
-                self.python = is_python(&kind).then(String::new);
-            }
-            Tag::List(None) => self.html.push_str("<ul>"),
-            Tag::List(Some(1)) => self.html.push_str("<ol>"),
-            Tag::List(Some(first)) => {
-                self.html.push_str(&format!("<ol start=\"{first}\">"));
-            }
-            Tag::Item => self.html.push_str("<li>"),
-            Tag::Table(alignments) => {
-                self.alignments = alignments;
-                self.html
-                    .push_str("<div class=\"table-scroll\" tabindex=\"0\"><table>");
-            }
-            Tag::TableHead => {
-                self.in_head = true;
-                self.column = 0;
-                self.html.push_str("<thead><tr>");
-            }
-            Tag::TableRow => {
-                self.column = 0;
-                self.html.push_str("<tr>");
-            }
-            Tag::TableCell => self.cell(),
-            Tag::Emphasis => self.html.push_str("<em>"),
-            Tag::Strong => self.html.push_str("<strong>"),
-            Tag::Strikethrough => self.html.push_str("<del>"),
-            Tag::Link { dest_url, .. } => self.link(&dest_url),
-            Tag::Image { .. } => self.html.push_str("<span class=\"md-picture\">"),
-            _ => {}
-        }
+    html.push_str("<pre tabindex=\"0\"><code>");
+    match info.split_whitespace().next() {
+        Some("python" | "py" | "python3") => python_into(html, &code),
+        _ => escape_into(html, &code),
     }
+    html.push_str("</code></pre>");
+}
 
-    fn end(&mut self, tag: TagEnd) {
-        let closing = match tag {
-            TagEnd::Paragraph | TagEnd::HtmlBlock => "</p>",
-            TagEnd::Heading(level) => {
-                self.html.push_str("</");
-                self.html.push_str(heading(level));
-                ">"
-            }
-            TagEnd::BlockQuote(_) => "</blockquote>",
-            TagEnd::CodeBlock => {
-                if let Some(code) = self.python.take() {
-                    python_into(&mut self.html, &code);
+fn list(html: &mut String, start: Option<u64>, tight: bool, items: &[Vec<Block<'_>>]) {
+    match start {
+        None => html.push_str("<ul>"),
+        Some(1) => html.push_str("<ol>"),
+        Some(first) => html.push_str(&format!("<ol start=\"{first}\">")),
+    }
+    for item in items {
+        html.push_str("<li>");
+        for (at, block) in item.iter().enumerate() {
+            match block {
+                Block::Paragraph(text) => {
+                    let (mark, text) = task(text, at == 0);
+                    let words = mark.to_owned() + &inline::to_html(&text);
+                    if tight {
+                        html.push_str(&words);
+                    } else {
+                        element(html, "p", &words);
+                    }
                 }
-                "</code></pre>"
+                other => write(html, other),
             }
-            TagEnd::List(true) => "</ol>",
-            TagEnd::List(false) => "</ul>",
-            TagEnd::Item => "</li>",
-            TagEnd::Table => "</tbody></table></div>",
-            TagEnd::TableHead => {
-                self.in_head = false;
-                "</tr></thead><tbody>"
-            }
-            TagEnd::TableRow => "</tr>",
-            TagEnd::TableCell => {
-                self.column += 1;
-                if self.in_head { "</th>" } else { "</td>" }
-            }
-            TagEnd::Emphasis => "</em>",
-            TagEnd::Strong => "</strong>",
-            TagEnd::Strikethrough => "</del>",
-            TagEnd::Link => match self.links.pop() {
-                Some(true) => "</a>",
-                _ => "",
-            },
-            TagEnd::Image => "</span>",
-            _ => "",
-        };
-        self.html.push_str(closing);
-    }
-
-    fn cell(&mut self) {
-        let class = match self.alignments.get(self.column) {
-            Some(Alignment::Right) => " class=\"right\"",
-            Some(Alignment::Center) => " class=\"centre\"",
-            _ => "",
-        };
-        let element = if self.in_head { "th" } else { "td" };
-        self.html.push_str(&format!("<{element}{class}>"));
-    }
-
-    fn link(&mut self, address: &str) {
-        let safe = safe_link(address);
-        if let Some(address) = safe {
-            self.html.push_str("<a href=\"");
-            escape_into(&mut self.html, address);
-            self.html
-                .push_str("\" target=\"_blank\" rel=\"noopener noreferrer nofollow\">");
         }
-        self.links.push(safe.is_some());
+        html.push_str("</li>");
     }
+    html.push_str(if start.is_some() { "</ol>" } else { "</ul>" });
 }
 
-fn heading(level: HeadingLevel) -> &'static str {
-    match level {
-        HeadingLevel::H1 => "h2",
-        HeadingLevel::H2 => "h3",
-        HeadingLevel::H3 => "h4",
-        HeadingLevel::H4 => "h5",
-        HeadingLevel::H5 | HeadingLevel::H6 => "h6",
-    }
-}
-
-fn is_python(kind: &CodeBlockKind<'_>) -> bool {
-    let CodeBlockKind::Fenced(info) = kind else {
-        return false;
+/// The box of a task, and the text after it.
+fn task<'a>(text: &[&'a str], first: bool) -> (&'static str, Vec<&'a str>) {
+    let mut text = text.to_vec();
+    let Some(line) = text.first_mut().filter(|_| first) else {
+        return ("", text);
     };
-    matches!(
-        info.split_whitespace().next(),
-        Some("python" | "py" | "python3")
-    )
+    let boxes = [("[ ] ", "☐ "), ("[x] ", "☑ "), ("[X] ", "☑ ")];
+    for (written, mark) in boxes {
+        if let Some(rest) = line.trim_start().strip_prefix(written) {
+            *line = rest;
+            return (mark, text);
+        }
+    }
+    ("", text)
+}
+
+fn write_table(html: &mut String, table: &Table<'_>) {
+    html.push_str("<div class=\"table-scroll\" tabindex=\"0\"><table><thead>");
+    row(html, "th", &table.head, &table.alignments);
+    html.push_str("</thead><tbody>");
+    for cells in &table.rows {
+        row(html, "td", cells, &table.alignments);
+    }
+    html.push_str("</tbody></table></div>");
+}
+
+fn row(html: &mut String, name: &str, cells: &[&str], alignments: &[Alignment]) {
+    html.push_str("<tr>");
+    for (cell, alignment) in cells.iter().zip(alignments) {
+        let class = match alignment {
+            Alignment::Unset => "",
+            Alignment::Centre => " class=\"centre\"",
+            Alignment::Right => " class=\"right\"",
+        };
+        let inside = inline::to_html(&[&cell.replace("\\|", "|")]);
+        html.push_str(&format!("<{name}{class}>{inside}</{name}>"));
+    }
+    html.push_str("</tr>");
 }
 
 #[cfg(test)]
