@@ -8,6 +8,10 @@ use crate::exec::{cargo, program};
 use crate::paths;
 use crate::setup::wasm::{self, Toolchain};
 
+/// What makes the module small (`infra/bindgen/README.md` has the figures).
+const SMALLER: &str = "--cfg erase_components -Zunstable-options -Cpanic=immediate-abort \
+                       -Zlocation-detail=none -Zfmt-debug=none";
+
 /// Builds the portal into `out`. `profile` is the one that the caller builds
 /// everything else with, so that the bindings' generator shares its work.
 pub fn build(out: &Path, profile: &[&str]) -> Result<()> {
@@ -28,12 +32,17 @@ pub fn build(out: &Path, profile: &[&str]) -> Result<()> {
             rustc,
             linker,
         } => program(cargo)
-            .args(["build", "-Zbuild-std=std,panic_abort"])
+            .args([
+                "build",
+                "-Zbuild-std=std,panic_abort",
+                "-Zbuild-std-features=optimize_for_size",
+            ])
             .args(arguments)
             .args([&target])
             .env("RUSTC", rustc)
             // Debian's compiler is a stable one; building std is not stable yet.
             .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", SMALLER)
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker)
             // Set by the cargo that runs us; they would name the other compiler.
             .env_remove("RUSTUP_TOOLCHAIN")
