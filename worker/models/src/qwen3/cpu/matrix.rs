@@ -35,11 +35,11 @@ impl Matrix {
         let count: usize = parts.iter().map(Vec::len).sum();
         let all = parts.iter().flatten();
         let values = if exact {
-            let mut halves = with_large_pages(count);
+            let mut halves = Vec::with_capacity(count);
             halves.extend(all.map(|&value| bf16::from_f32(value)));
             Values::Bf16(halves)
         } else {
-            let mut floats = with_large_pages(count);
+            let mut floats = Vec::with_capacity(count);
             floats.extend(all);
             Values::F32(floats)
         };
@@ -83,27 +83,6 @@ impl Matrix {
             Values::Bf16(values) => apply(values, self.rows, self.columns, inputs, outputs),
         }
     }
-}
-
-/// An empty vector for `count` numbers, in large pages where the system has
-/// them: a decode step walks through all weights, and would otherwise wait for
-/// a page table entry every 4 KiB.
-fn with_large_pages<T>(count: usize) -> Vec<T> {
-    let numbers: Vec<T> = Vec::with_capacity(count);
-    #[cfg(target_os = "linux")]
-    {
-        const PAGE: usize = 4096;
-        let start = (numbers.as_ptr() as usize).next_multiple_of(PAGE);
-        let end = (numbers.as_ptr() as usize + count * size_of::<T>()) / PAGE * PAGE;
-        if end > start {
-            // SAFETY: the range lies within the vector's own allocation, and the
-            // advice does not change what memory holds. It may be declined.
-            unsafe {
-                libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE);
-            }
-        }
-    }
-    numbers
 }
 
 fn apply<W: Stored>(
