@@ -24,7 +24,9 @@ fn DocumentView(id: String) -> impl IntoView {
             browser::set_title(&title);
         }
     });
-    move || match (session.trouble.get(), session.known.get()) {
+    // Made again only when this changes: the page must not jump.
+    let state = Memo::new(move |_| (session.trouble.get(), session.known.get()));
+    move || match state.get() {
         (Some(error), _) if error.is_not_found() => view! { <NotFoundPage/> }.into_any(),
         (Some(error), _) => {
             let retry = Callback::new(move |()| session.load());

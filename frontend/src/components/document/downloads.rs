@@ -17,7 +17,7 @@ pub fn Downloads() -> impl IntoView {
     let id = expect_context::<Session>().id();
     view! {
         <details class="menu" data-testid="download">
-            <summary class="button"><Icon glyph=Glyph::Download/>"Download"</summary>
+            <summary class="button"><Icon glyph=Glyph::Download/><span class="label">"Download"</span></summary>
             <ul class="menu-panel">
                 {FORMATS.map(|(format, name, words)| view! {
                     // `rel="external"`: not a page of this application.
