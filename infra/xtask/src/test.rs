@@ -48,6 +48,11 @@ fn tests(arguments: &[String]) -> Result<()> {
     let python = setup::python::folder().join("bin/python");
     let library = setup::library::folder();
     let portal = paths::data_dir().join("web");
+    // The whole-system tests start these; a test build alone leaves out the
+    // programs of crates that have no integration tests.
+    cargo("build")
+        .args(["--workspace", "--bin", "illumine", "--bin", "illumine-backend"])
+        .run()?;
     let runner = if find("cargo-nextest").is_some() {
         cargo("nextest").args(["run", "--workspace"])
     } else {

@@ -82,9 +82,9 @@ impl Qwen3 {
     ) -> Tensor<3> {
         let [_, tokens] = input_ids.dims();
         let device = input_ids.device();
-        let mask = mask.unwrap_or_else(|| causal_mask(0, tokens, &device));
+        let bias = mask.map_or_else(|| causal_bias(0, tokens, &device), score_bias);
         let positions = positions.unwrap_or_else(|| arange(0, tokens, &device));
-        self.run(input_ids, positions, Some(mask), None)
+        self.run(input_ids, positions, Some(bias), None)
     }
 
     /// Final states `[batch, tokens, hidden]` of new tokens that follow what
@@ -104,8 +104,9 @@ impl Qwen3 {
         let past = cache.len();
         let positions = positions.unwrap_or_else(|| arange(past, tokens, &device));
         // One new token sees every earlier one.
-        let mask = mask.or_else(|| (tokens > 1).then(|| causal_mask(past, tokens, &device)));
-        self.run(input_ids, positions, mask, Some(cache))
+        let causal = || (tokens > 1).then(|| causal_bias(past, tokens, &device));
+        let bias = mask.map_or_else(causal, |mask| Some(score_bias(mask)));
+        self.run(input_ids, positions, bias, Some(cache))
     }
 
     /// Logits `[batch, tokens, vocab]` of final states `[batch, tokens, hidden]`.
@@ -124,11 +125,10 @@ impl Qwen3 {
         &self,
         input_ids: Tensor<2, Int>,
         positions: Tensor<2, Int>,
-        mask: Option<Tensor<4, Bool>>,
+        bias: Option<Tensor<5>>,
         mut cache: Option<&mut KvCache>,
     ) -> Tensor<3> {
         let rotary = Rotary::new(positions, self.head_dim, self.rope_theta);
-        let bias = mask.map(score_bias);
         let mut x = self.embed_tokens.forward(input_ids);
         for (index, layer) in self.layers.iter().enumerate() {
             let layer_cache = cache
@@ -182,6 +182,16 @@ fn causal_mask(past: usize, tokens: usize, device: &Device) -> Tensor<4, Bool> {
 
 fn arange(start: usize, tokens: usize, device: &Device) -> Tensor<2, Int> {
     Tensor::<1, Int>::arange(start as i64..(start + tokens) as i64, device).unsqueeze()
+}
+
+/// `[1, 1, 1, tokens, past + tokens]`, zero where a key may be seen. Every token
+/// sees itself, so what is hidden can be infinitely far away: the exponential of
+/// infinity costs nothing, that of a large number is slow in the C library.
+fn causal_bias(past: usize, tokens: usize, device: &Device) -> Tensor<5> {
+    let hidden = causal_mask(past, tokens, device);
+    Tensor::<4>::zeros([1, 1, tokens, past + tokens], device)
+        .mask_fill(hidden, f32::NEG_INFINITY)
+        .unsqueeze_dim(2)
 }
 
 /// `[batch, 1, 1, tokens, keys]`, zero where a key may be seen.

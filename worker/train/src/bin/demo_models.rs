@@ -86,12 +86,12 @@ struct TrainArgs {
     /// finished model folder `policy`.
     #[arg(long, default_value = "target/demo-models")]
     out: PathBuf,
-    /// Minutes of training.
-    #[arg(long, conflicts_with = "steps", default_value_t = 90.0)]
-    minutes: f64,
-    /// Updates, in place of minutes.
-    #[arg(long)]
-    steps: Option<u64>,
+    /// Updates.
+    #[arg(long, default_value_t = 5000)]
+    steps: u64,
+    /// Minutes of training, in place of updates.
+    #[arg(long, conflicts_with = "steps")]
+    minutes: Option<f64>,
     /// Goes on from the newest checkpoint in `--out`, if there is one.
     #[arg(long)]
     resume: bool,
@@ -105,10 +105,10 @@ struct TrainArgs {
     #[arg(long, default_value_t = 3e-3)]
     lr: f64,
     /// Tokens per update.
-    #[arg(long, default_value_t = 2400)]
+    #[arg(long, default_value_t = 1600)]
     tokens: usize,
     /// Share of the run that learns the beginnings of documents only.
-    #[arg(long, default_value_t = 0.3)]
+    #[arg(long, default_value_t = 0.4)]
     beginnings: f64,
 }
 
@@ -242,8 +242,8 @@ fn train(args: &TrainArgs) -> Result<()> {
         tokens_per_step: args.tokens,
         seed: SEED,
         budget: args
-            .steps
-            .map_or(Budget::Minutes(args.minutes), Budget::Steps),
+            .minutes
+            .map_or(Budget::Steps(args.steps), Budget::Minutes),
         ..SftConfig::default()
     };
     let device = device::parse_device(&args.device)?;

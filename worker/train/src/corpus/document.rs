@@ -7,11 +7,15 @@ use super::picture::{Chart, Picture};
 use super::request::{Genre, Request, article};
 use super::rng::Rng;
 
-/// Title, subject and plan, with the blank line that leads on.
+/// Title, subject, plan, and the first heading.
 pub fn beginning(rng: &mut Rng, request: &Request) -> String {
     let title = title(request.genre);
+    let heading = match request.pictures.is_empty() {
+        true => BACKGROUND_HEADING.to_owned(),
+        false => caption(request, 0),
+    };
     format!(
-        "# {title} {}\n\n{}\n\n##",
+        "# {title} {}\n\n{}\n\n## {heading}",
         request.topic,
         opening(rng, request)
     )
@@ -25,7 +29,7 @@ pub fn write(rng: &mut Rng, request: &Request) -> String {
         opening(rng, request),
     ];
     if request.pictures.is_empty() {
-        parts.push("## Background".to_owned());
+        parts.push(format!("## {BACKGROUND_HEADING}"));
         parts.push(filled(rng, BACKGROUND, topic));
     }
     for (index, &picture) in request.pictures.iter().enumerate() {
@@ -99,6 +103,8 @@ const MARKET_OPENING: &[&str] = &[
     "Buyers ask for {} more often than before.",
     "This study asks who pays for {}, and why.",
 ];
+
+const BACKGROUND_HEADING: &str = "Background";
 
 const BACKGROUND: &[&str] = &[
     "The first notes are old, and each region has its own view of {}. Today experts share what they know openly.",

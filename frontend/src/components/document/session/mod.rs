@@ -1,58 +1,26 @@
 //! One open document: loads it, follows it, and keeps what is shown in step
 //! with the pure [`LiveDocument`], block by block.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod cells;
+mod redraw;
+
+pub use cells::{BlockView, Cell};
+
 use std::time::Duration;
 
-use illumine_types::api::RedrawRequest;
-use illumine_types::document::ImageBlock;
-use illumine_types::{Document, Event, EventKind, Job};
+use illumine_types::{Document, Event, Job};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::api::{self, ApiError, Connection, EventStream};
 use crate::app::Installation;
 use crate::browser;
-use crate::state::live::{BlockKey, Headline, LiveBlock, LiveDocument, LiveImage, Phase};
+use crate::state::live::{Headline, LiveDocument, LiveImage, Phase};
+use redraw::Redraw;
 
 /// Events are shown together this often: a fast policy writes many a frame.
 const FRAME: Duration = Duration::from_millis(40);
 const QUEUE_EVERY: Duration = Duration::from_secs(3);
-
-/// What one block shows.
-#[derive(Clone, Debug, PartialEq)]
-pub enum BlockView {
-    Text(Vec<Arc<str>>),
-    Image(Box<LiveImage>),
-}
-
-/// A block's place on the page.
-#[derive(Clone)]
-pub struct Cell {
-    pub key: BlockKey,
-    pub view: ArcRwSignal<BlockView>,
-    revision: u32,
-    identity: usize,
-}
-
-static NEXT_CELL: AtomicUsize = AtomicUsize::new(0);
-
-impl Cell {
-    fn new(block: &LiveBlock) -> Self {
-        Self {
-            key: block.key(),
-            view: ArcRwSignal::new(face(block)),
-            revision: block.revision(),
-            identity: NEXT_CELL.fetch_add(1, Ordering::Relaxed),
-        }
-    }
-
-    /// Different for every cell ever made.
-    pub const fn identity(&self) -> usize {
-        self.identity
-    }
-}
 
 /// Which picture's drawer is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,14 +28,6 @@ pub struct Opened {
     pub index: usize,
     /// Straight to changing what it was drawn from.
     pub change: bool,
-}
-
-/// A picture that is being drawn again.
-#[derive(Clone)]
-struct Redraw {
-    index: usize,
-    since_ms: i64,
-    stream: EventStream,
 }
 
 /// One open document.
@@ -297,49 +257,6 @@ impl Session {
         self.show();
     }
 
-    /// Brings the cells in step with the live document; only what changed is
-    /// touched.
-    fn show(self) {
-        if self.is_gone() {
-            return;
-        }
-        let attempt = self.live.with_value(LiveDocument::attempt);
-        let afresh = self.attempt.get_value() != attempt;
-        self.attempt.set_value(attempt);
-        let old = if afresh {
-            Vec::new()
-        } else {
-            self.cells.get_untracked()
-        };
-        let mut changed = Vec::new();
-        let new: Vec<Cell> = self.live.with_value(|live| {
-            let cell = |block: &LiveBlock| {
-                let before = old.iter().find(|cell| cell.key == block.key());
-                let Some(before) = before else {
-                    return Cell::new(block);
-                };
-                if before.revision != block.revision() {
-                    changed.push((before.view.clone(), face(block)));
-                }
-                Cell {
-                    revision: block.revision(),
-                    ..before.clone()
-                }
-            };
-            live.blocks.iter().map(cell).collect()
-        });
-        for (view, face) in changed {
-            view.set(face);
-        }
-        let same = |(a, b): (&Cell, &Cell)| a.key == b.key;
-        if !afresh && new.len() == old.len() && new.iter().zip(&old).all(same) {
-            self.cells.update_untracked(|cells| *cells = new);
-        } else {
-            self.cells.set(new);
-        }
-        self.pulse.update(|pulse| *pulse += 1);
-    }
-
     /// Stops the job.
     pub fn cancel(self) {
         self.act(move |id| async move { api::cancel(&id).await }, |_| {});
@@ -355,83 +272,6 @@ impl Session {
             this.follow();
         };
         self.act(move |id| async move { api::retry(&id).await }, again);
-    }
-
-    /// Draws a picture again: a job of its own, followed by its own events.
-    pub fn redraw(self, index: usize, request: RedrawRequest) {
-        let Some(image) = untrack(|| self.image(index)) else {
-            return;
-        };
-        let before = image.block;
-        let since_ms = api::server_now_ms();
-        self.live.update_value(|live| live.redraw(index, since_ms));
-        self.show();
-        spawn_local(async move {
-            let answer = api::redraw(&self.id(), index, &request).await;
-            if self.is_gone() {
-                return;
-            }
-            let job = match answer {
-                Ok(accepted) => accepted.id,
-                Err(error) => return self.give_up_redraw(before, error.to_string()),
-            };
-            let undo = before.clone();
-            let on_event = move |event: Event| self.redraw_event(index, &undo, event.kind);
-            let stream = EventStream::open(job.as_str(), on_event, |_| {});
-            self.redraws.update_value(|all| {
-                all.push(Redraw {
-                    index,
-                    since_ms,
-                    stream,
-                });
-            });
-        });
-    }
-
-    fn redraw_event(self, index: usize, before: &ImageBlock, event: EventKind) {
-        if self.is_gone() {
-            return;
-        }
-        match event {
-            EventKind::ToolProgress { fraction, .. } => {
-                self.live
-                    .update_value(|live| live.redraw_progress(index, fraction));
-                self.show();
-            }
-            EventKind::Completed => {
-                self.forget_redraw(index);
-                spawn_local(async move {
-                    self.load_document().await;
-                });
-            }
-            EventKind::Failed { error } => {
-                self.forget_redraw(index);
-                self.give_up_redraw(before.clone(), error.detail);
-            }
-            EventKind::Cancelled => {
-                self.forget_redraw(index);
-                self.give_up_redraw(before.clone(), "Drawing again was cancelled.".into());
-            }
-            _ => {}
-        }
-    }
-
-    fn forget_redraw(self, index: usize) {
-        let done = self.redraws.try_update_value(|all| {
-            let at = all.iter().position(|redraw| redraw.index == index)?;
-            Some(all.swap_remove(at))
-        });
-        if let Some(Some(redraw)) = done {
-            redraw.stream.close();
-            // One of its listeners is running now: let go of them afterwards.
-            set_timeout(move || drop(redraw), Duration::ZERO);
-        }
-    }
-
-    fn give_up_redraw(self, before: ImageBlock, reason: String) {
-        self.live
-            .update_value(|live| live.restore(before, Some(reason)));
-        self.show();
     }
 
     fn act<F: Future<Output = Result<(), ApiError>>>(
@@ -471,12 +311,5 @@ impl Session {
     /// The page was left while an answer was on its way.
     fn is_gone(self) -> bool {
         self.live.is_disposed()
-    }
-}
-
-fn face(block: &LiveBlock) -> BlockView {
-    match block {
-        LiveBlock::Text { flow, .. } => BlockView::Text(flow.pieces()),
-        LiveBlock::Image(image) => BlockView::Image(Box::new(image.clone())),
     }
 }
