@@ -51,7 +51,13 @@ fn tests(arguments: &[String]) -> Result<()> {
     // The whole-system tests start these; a test build alone leaves out the
     // programs of crates that have no integration tests.
     cargo("build")
-        .args(["--workspace", "--bin", "illumine", "--bin", "illumine-backend"])
+        .args([
+            "--workspace",
+            "--bin",
+            "illumine",
+            "--bin",
+            "illumine-backend",
+        ])
         .run()?;
     let runner = if find("cargo-nextest").is_some() {
         cargo("nextest").args(["run", "--workspace"])
