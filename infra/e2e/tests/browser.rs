@@ -232,3 +232,33 @@ async fn a_phone_in_the_dark_has_no_sideways_scroll() {
         );
     }
 }
+
+/// No key, no network: what a newcomer sees after `cargo xtask up`.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_policy_illustrates_a_report_that_is_typed_in() {
+    let system = System::start(&[]).await.unwrap();
+    let _worker = system.worker("worker").await.unwrap();
+    let browser = Browser::start(1280, 1600, false).await.unwrap();
+    signed_in(&system, &browser).await;
+    let prompt = "Write an illustrated report about coffee with a photo and a bar chart.";
+    let field = browser.find("prompt").await.unwrap();
+    field.send_keys(prompt).await.unwrap();
+    browser.find("submit").await.unwrap().click().await.unwrap();
+    wait_for_count(&browser, "image-ready", 2).await;
+    wait_for_count(&browser, "cancel", 0).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    browser.screenshot("embedded-document").await.unwrap();
+    let heading = browser
+        .client
+        .find(fantoccini::Locator::Css("main h1"))
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(heading.to_lowercase().contains("coffee"), "{heading}");
+    let widths = "return [...document.querySelectorAll('[data-testid=image-ready] img')].map(image => image.naturalWidth)";
+    let widths = browser.client.execute(widths, vec![]).await.unwrap();
+    let shown = |width: &serde_json::Value| width.as_u64().is_some_and(|width| width > 100);
+    assert!(widths.as_array().unwrap().iter().all(shown), "{widths}");
+}
