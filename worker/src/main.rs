@@ -1,9 +1,11 @@
 //! The `illumine` command line: generate a document, run a worker, look after
 //! an installation.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod commands;
 mod jobs;
 mod library;
+mod llm_server;
 mod logging;
 mod pictures;
 mod store;

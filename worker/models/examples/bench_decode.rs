@@ -1,7 +1,8 @@
 //! Times prompt reading and batch-1 decoding of a model folder on the CPU.
 //!
-//! `bench_decode FOLDER [PROMPT_TOKENS] [NEW_TOKENS] [SEQUENCES]` prints one
-//! line of JSON. `RAYON_NUM_THREADS` sets the threads.
+//! `bench_decode FOLDER [PROMPT_TOKENS] [NEW_TOKENS] [SEQUENCES] [WEIGHTS…]`
+//! prints one line of JSON for each of the weights (`exact`, `bf16`, `int8`),
+//! all measured in turns of one run. `RAYON_NUM_THREADS` sets the threads.
 //! `infra/bench/qwen3_decode.py` runs it beside PyTorch on the same weights.
 
 use std::error::Error;
@@ -12,7 +13,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use illumine_models::KvCache;
 use illumine_models::device::Device;
 use illumine_models::load::ModelFolder;
-use illumine_models::qwen3::cpu::{CpuDecoder, Scratch, SequenceCache};
+use illumine_models::qwen3::cpu::{CpuDecoder, Precision, Scratch, SequenceCache};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -22,10 +23,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let (prompt_tokens, new_tokens, sequences) = (number(128)?, number(128)?, number(1)?);
 
+    let mut weights = Vec::new();
+    for name in arguments {
+        weights.push(Precision::from_name(&name).ok_or(format!("unknown weights `{name}`"))?);
+    }
+    if weights.is_empty() {
+        weights.push(Precision::Exact);
+    }
+
     let device = Device::flex();
     let folder = ModelFolder::open(Path::new(&dir))?;
     let model = folder.load_model(&device)?;
-    let decoder = CpuDecoder::new(&model, &folder.config)?;
     let vocab = folder.config.vocab_size;
     let prompt: Vec<i64> = (0..prompt_tokens)
         .map(|i| (i * 7919 % vocab) as i64)
@@ -43,36 +51,73 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cache = prefill();
     let prefill = started.elapsed();
 
-    let mut caches = vec![SequenceCache::from_module(&cache)?; sequences];
-    let mut scratch = Scratch::default();
-    let mut tokens = vec![1_u32; sequences];
-    let mut step = |caches: &mut [SequenceCache]| -> Result<(), Box<dyn Error>> {
-        let mut caches: Vec<&mut SequenceCache> = caches.iter_mut().collect();
-        let logits = decoder.step(&tokens, &mut caches, &mut scratch)?;
-        for (token, row) in tokens.iter_mut().zip(logits.chunks(vocab)) {
+    let mut runs = Vec::with_capacity(weights.len());
+    for precision in weights {
+        let decoder = CpuDecoder::with_precision(&model, &folder.config, precision)?;
+        let mut run = Run {
+            precision,
+            decoder,
+            caches: vec![SequenceCache::from_module(&cache)?; sequences],
+            scratch: Scratch::default(),
+            tokens: vec![1; sequences],
+            decode: Elapsed::default(),
+        };
+        run.step()?;
+        runs.push(run);
+    }
+    for turn in 0..TURNS {
+        for run in &mut runs {
+            let started = Clock::now();
+            for _ in turn * new_tokens / TURNS..(turn + 1) * new_tokens / TURNS {
+                run.step()?;
+            }
+            run.decode.add(&started.elapsed());
+        }
+    }
+
+    let per_step = |ms: f64| ms / new_tokens as f64;
+    for run in &runs {
+        println!(
+            "{{\"parameters\": {}, \"weights\": \"{}\", \"weight_bytes\": {}, \"prefill_ms\": {:.3}, \"prefill_cpu_ms\": {:.1}, \"step_ms\": {:.4}, \"step_cpu_ms\": {:.4}}}",
+            folder.config.num_parameters(),
+            run.precision.name(),
+            run.decoder.weight_bytes(),
+            prefill.wall_ms,
+            prefill.cpu_ms,
+            per_step(run.decode.wall_ms),
+            per_step(run.decode.cpu_ms),
+        );
+    }
+    Ok(())
+}
+
+/// Each of the weights decodes this many times, one after the other, so that
+/// what else the machine does falls on all alike.
+const TURNS: usize = 4;
+
+/// Decoding with one choice of weights.
+struct Run {
+    precision: Precision,
+    decoder: CpuDecoder,
+    caches: Vec<SequenceCache>,
+    scratch: Scratch,
+    tokens: Vec<u32>,
+    decode: Elapsed,
+}
+
+impl Run {
+    fn step(&mut self) -> Result<(), Box<dyn Error>> {
+        let mut caches: Vec<&mut SequenceCache> = self.caches.iter_mut().collect();
+        let logits = self
+            .decoder
+            .step(&self.tokens, &mut caches, &mut self.scratch)?;
+        let vocab = self.decoder.config().vocab_size;
+        for (token, row) in self.tokens.iter_mut().zip(logits.chunks(vocab)) {
             let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
             *token = best.map_or(0, |(index, _)| index as u32);
         }
         Ok(())
-    };
-    step(&mut caches)?;
-    let started = Clock::now();
-    for _ in 0..new_tokens {
-        step(&mut caches)?;
     }
-    let decode = started.elapsed();
-
-    let per_step = |ms: f64| ms / new_tokens as f64;
-    println!(
-        "{{\"parameters\": {}, \"weight_bytes\": {}, \"prefill_ms\": {:.3}, \"prefill_cpu_ms\": {:.1}, \"step_ms\": {:.4}, \"step_cpu_ms\": {:.4}}}",
-        folder.config.num_parameters(),
-        decoder.weight_bytes(),
-        prefill.wall_ms,
-        prefill.cpu_ms,
-        per_step(decode.wall_ms),
-        per_step(decode.cpu_ms),
-    );
-    Ok(())
 }
 
 /// Wall and process CPU time.
@@ -81,9 +126,17 @@ struct Clock {
     cpu_ms: f64,
 }
 
+#[derive(Default)]
 struct Elapsed {
     wall_ms: f64,
     cpu_ms: f64,
+}
+
+impl Elapsed {
+    fn add(&mut self, other: &Self) {
+        self.wall_ms += other.wall_ms;
+        self.cpu_ms += other.cpu_ms;
+    }
 }
 
 impl Clock {

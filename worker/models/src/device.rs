@@ -3,6 +3,7 @@
 pub use burn::tensor::Device;
 
 use crate::error::{ModelError, Result};
+use crate::qwen3::cpu::Precision;
 
 /// The device called `name`.
 ///
@@ -43,6 +44,34 @@ pub fn parse_device(name: &str) -> Result<Device> {
         _ => Err(refuse(
             "unknown; use flex, libtorch, libtorch:cuda:N or cuda:N".to_owned(),
         )),
+    }
+}
+
+/// The device called `name` and the numbers of its decoder's weights, which may
+/// follow a CPU's name: `flex:int8`, `flex:bf16`; exact when they do not.
+///
+/// # Errors
+/// [`ModelError::Device`] as for [`parse_device`], for an unknown suffix, and
+/// for one on a device other than `flex`.
+pub fn parse_device_and_precision(name: &str) -> Result<(Device, Precision)> {
+    let name = name.trim();
+    let refuse = |reason: String| ModelError::Device {
+        name: name.to_owned(),
+        reason,
+    };
+    let Some((device, suffix)) = name.rsplit_once(':') else {
+        return Ok((parse_device(name)?, Precision::Exact));
+    };
+    let precision = Precision::from_name(suffix);
+    match (device, precision) {
+        ("flex" | "cpu", Some(precision)) => Ok((parse_device(device)?, precision)),
+        ("flex" | "cpu", None) => Err(refuse(format!(
+            "`{suffix}` is no choice of weights; use flex, flex:bf16 or flex:int8"
+        ))),
+        (_, Some(_)) => Err(refuse(format!(
+            "weights as `{suffix}` are for the CPU alone; use flex:{suffix}"
+        ))),
+        (_, None) => Ok((parse_device(name)?, Precision::Exact)),
     }
 }
 
@@ -89,6 +118,31 @@ mod tests {
             let error = parse_device(name).unwrap_err();
             assert_eq!(error.code(), "model_device_unavailable", "{name}");
             assert!(error.to_string().contains(name));
+        }
+    }
+
+    #[test]
+    fn a_cpu_may_name_its_weights_and_mistakes_are_explained() {
+        for (name, precision) in [
+            ("flex", Precision::Exact),
+            ("cpu:exact", Precision::Exact),
+            ("flex:bf16", Precision::Bf16),
+            (" flex:int8 ", Precision::Int8),
+        ] {
+            let parsed = parse_device_and_precision(name).unwrap();
+            assert_eq!(parsed, (Device::flex(), precision), "{name}");
+        }
+        for (name, says) in [
+            ("flex:int4", "flex:int8"),
+            ("flex:0", "`0` is no choice of weights"),
+            ("cuda:0:int8", "CPU alone"),
+            ("libtorch:bf16", "CPU alone"),
+            ("gpu", "unknown"),
+            ("gpu:1", "unknown"),
+        ] {
+            let error = parse_device_and_precision(name).unwrap_err();
+            assert_eq!(error.code(), "model_device_unavailable", "{name}");
+            assert!(error.to_string().contains(says), "{name}: {error}");
         }
     }
 

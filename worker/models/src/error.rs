@@ -67,12 +67,31 @@ pub enum ModelError {
         /// Why it cannot be used.
         reason: String,
     },
+    /// A picture that the model cannot be shown.
+    #[error("picture `{name}`: {reason}")]
+    Picture {
+        /// The name its giver knows it by.
+        name: String,
+        /// What is wrong, and what helps.
+        reason: String,
+    },
     /// Text could not be tokenised, or ids not decoded.
     #[error("tokenizer: {0}")]
     Tokenizer(String),
     /// The chat template failed.
     #[error("chat template: {0}")]
     ChatTemplate(String),
+    /// As many requests wait as may: ask again later.
+    #[error("busy: {pending} requests are being served or wait, and {limit} may")]
+    Busy {
+        /// Requests that have not ended.
+        pending: usize,
+        /// The most there may be.
+        limit: usize,
+    },
+    /// The engine that serves a model failed.
+    #[error("engine: {0}")]
+    Engine(String),
     /// A request that cannot be served: an empty prompt, one longer than the
     /// context, a sampling parameter out of range.
     #[error("`{field}`: {reason}")]
@@ -95,8 +114,11 @@ impl ModelError {
             Self::MissingTensor { .. } => "model_tensor_missing",
             Self::WrongShape { .. } => "model_tensor_shape",
             Self::Device { .. } => "model_device_unavailable",
+            Self::Picture { .. } => "model_picture",
             Self::Tokenizer(_) => "model_tokenizer",
             Self::ChatTemplate(_) => "model_chat_template",
+            Self::Busy { .. } => "model_busy",
+            Self::Engine(_) => "model_engine",
             Self::Request { .. } => "model_request_invalid",
         }
     }

@@ -18,20 +18,28 @@
 //! - [`tokenizer::ChatTokenizer`]: `encode`, `decode`, `stream`, `encode_chat`.
 //! - [`generate::LanguageModel`]: `load(folder, device)`, then `generate` with
 //!   [`sampling::SamplingParams`], a cancel flag and a callback for each piece.
+//! - [`engine::Engine`]: one model serving many requests at once.
+//! - [`constrain::Constraint`]: answers that must be tags or JSON.
 //! - [`qwen3::cpu::CpuDecoder`]: the decode step behind it, for several
-//!   sequences at once.
+//!   sequences at once, with exact, bf16 or int8 weights.
+//! - [`generate::VisionLanguageModel`]: the same for [`qwen25_vl`], with pictures.
 //! - [`verify::verify`]: a folder against a reference file of `transformers`.
+//! - [`precision::measure`]: what bf16 and int8 weights do to the logits.
 //! - [`device::parse_device`]: `flex`, `libtorch`, `cuda:N` by name.
 //!
 //! # Test alone
 //! `cargo nextest run -p illumine-models`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod constrain;
 pub mod device;
+pub mod engine;
 pub mod error;
 pub mod generate;
 pub mod load;
+pub mod precision;
 pub mod prompt;
+pub mod qwen25_vl;
 pub mod qwen3;
 pub mod sampling;
 pub mod save;

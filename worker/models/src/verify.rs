@@ -2,7 +2,9 @@
 //!
 //! The reference file holds `input_ids` and `attention_mask` `[batch, tokens]`
 //! (integers) and `logits` `[batch, tokens, vocab]`, as `infra/parity/qwen3.py`
-//! writes them with `transformers`.
+//! writes them with `transformers`; for a model that looks at pictures also
+//! `pixel_values` `[patches, numbers]` and `image_grid_thw` `[pictures, 3]`
+//! (`infra/parity/qwen25_vl.py`).
 
 use std::path::Path;
 
@@ -14,6 +16,7 @@ use crate::error::{ModelError, Result};
 use crate::load::{ModelFolder, SafetensorsFile};
 use crate::qwen3::cpu::{CpuDecoder, Scratch, SequenceCache};
 use crate::qwen3::{Qwen3, padding_mask};
+use crate::qwen25_vl::{self, Grid, Patches, Qwen25Vl};
 
 /// The outcome of [`verify`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,13 +65,10 @@ pub fn verify(
 ) -> Result<Report> {
     let folder = ModelFolder::open(model_dir)?;
     let inputs = Inputs::read(reference, folder.config.vocab_size)?;
-    let model = folder.load_model(device)?;
-
-    let mut checks = vec![inputs.compare("forward", &inputs.forward(&model, device, reference)?)];
-    if *device == Device::flex() {
-        let decoder = CpuDecoder::new(&model, &folder.config)?;
-        checks.push(inputs.compare("decode", &inputs.decode(&decoder)?));
-    }
+    let checks = match &folder.vision {
+        Some(_) => inputs.vision_checks(&folder.load_vision_model(device)?, device, reference)?,
+        None => inputs.text_checks(&folder, device, reference)?,
+    };
     let mut report = Report {
         device: format!("{device:?}"),
         checks,
@@ -128,6 +128,37 @@ impl Inputs {
         })
     }
 
+    fn text_checks(
+        &self,
+        folder: &ModelFolder,
+        device: &Device,
+        path: &Path,
+    ) -> Result<Vec<Check>> {
+        let model = folder.load_model(device)?;
+        let mut checks = vec![self.compare("forward", &self.forward(&model, device, path)?)];
+        if *device == Device::flex() {
+            let decoder = CpuDecoder::new(&model, &folder.config)?;
+            checks.push(self.compare("decode", &self.decode(&decoder)?));
+        }
+        Ok(checks)
+    }
+
+    fn vision_checks(&self, model: &Qwen25Vl, device: &Device, path: &Path) -> Result<Vec<Check>> {
+        let inputs = qwen25_vl::Inputs {
+            input_ids: self.input_ids.clone(),
+            attention_mask: self.attention_mask.clone(),
+            tokens: self.tokens,
+            patches: read_patches(path)?,
+        };
+        let logits = model
+            .forward(&inputs, device)?
+            .into_data()
+            .convert::<f32>()
+            .try_into_vec::<f32>()
+            .map_err(|error| ModelError::malformed(path, error.to_string()))?;
+        Ok(vec![self.compare("forward", &logits)])
+    }
+
     fn forward(&self, model: &Qwen3, device: &Device, path: &Path) -> Result<Vec<f32>> {
         let shape = [self.batch, self.tokens];
         let ints = |values: &[i64]| {
@@ -178,6 +209,37 @@ impl Inputs {
             }
         }
         check
+    }
+}
+
+/// The pictures of a reference file; none where it has none.
+fn read_patches(path: &Path) -> Result<Patches> {
+    let mut file = SafetensorsFile::open(path)?;
+    if file.shape("pixel_values").is_none() {
+        return Ok(Patches::default());
+    }
+    let (_, grids) = file.read_ints("image_grid_thw")?;
+    let (grids, rest) = grids.as_chunks::<3>();
+    let grids: Option<Vec<Grid>> = grids
+        .iter()
+        .map(|grid| {
+            let [t, h, w] = grid.map(|side| usize::try_from(side).ok());
+            Some(Grid {
+                t: t?,
+                h: h?,
+                w: w?,
+            })
+        })
+        .collect();
+    match (grids, rest) {
+        (Some(image_grid_thw), []) => Ok(Patches {
+            pixel_values: file.read("pixel_values")?.1,
+            image_grid_thw,
+        }),
+        _ => {
+            let reason = "`image_grid_thw` is not [pictures, 3] of sizes";
+            Err(ModelError::malformed(path, reason))
+        }
     }
 }
 

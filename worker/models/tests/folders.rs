@@ -55,7 +55,17 @@ fn assert_refused(result: Result<Qwen3, ModelError>, code: &str, says: &[&str]) 
 
 #[test]
 fn saved_models_load_with_the_same_weights_and_configuration() {
-    for name in ["grouped_tied", "sharded", "theta_old_spelling"] {
+    for name in [
+        "grouped_tied",
+        "sharded",
+        "theta_old_spelling",
+        "linear_rope",
+        "yarn_mscale",
+        "yarn_old_spelling",
+        "moe",
+        "moe_first_layer_dense",
+        "moe_every_second_layer",
+    ] {
         let source = fixture(&format!("qwen3/{name}"));
         let folder = ModelFolder::open(&source).unwrap();
         let model = folder.load_model(&Device::flex()).unwrap();
@@ -106,7 +116,7 @@ fn initial_weights_have_the_configured_spread() {
             .config
     };
     let model = config.init(&Device::flex());
-    let weight = model.layers[0].mlp.gate_proj.weight.val();
+    let weight = model.layers[0].mlp.dense().unwrap().gate_proj.weight.val();
     let deviation = weight.powi_scalar(2).mean().sqrt().into_scalar::<f32>();
     assert!((deviation - 0.05).abs() < 0.005, "{deviation}");
 }

@@ -71,7 +71,7 @@ fn greedy_generation_equals_transformers() {
         assert_eq!(output.finish_reason, FinishReason::Length);
         compared += 1;
     }
-    assert!(compared >= 9);
+    assert!(compared >= 17);
 }
 
 #[test]
@@ -150,9 +150,7 @@ fn several_sequences_at_once_give_what_each_gives_alone() {
             .to_vec();
     }
     for (alone, together) in alone.iter().zip(together.chunks(config.vocab_size)) {
-        let pairs = alone.iter().zip(together);
-        let diff = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(diff < 1e-4, "{diff:e}");
+        assert_eq!(alone, together, "bit for bit");
     }
 }
 

@@ -3,6 +3,7 @@
 mod config;
 mod generate;
 mod library;
+mod llm_server;
 mod models;
 mod rebuild;
 mod worker;
@@ -35,6 +36,8 @@ enum Command {
     /// The picture library that the search tool reads
     #[command(subcommand)]
     Library(library::Command),
+    /// Serve a language model over OpenAI's HTTP interface
+    LlmServer(llm_server::Options),
     /// Models on disk
     #[command(subcommand)]
     Models(models::Command),
@@ -50,6 +53,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Command::Generate(options) => generate::run(options).await,
         Command::Worker(options) => worker::run(options).await,
         Command::Library(command) => library::run(command).await,
+        Command::LlmServer(options) => llm_server::run(options).await,
         Command::Models(command) => models::run(command),
         Command::Rebuild(options) => rebuild::run(options).await,
         Command::Config(command) => config::run(&command).await,

@@ -19,6 +19,7 @@ pub fn for_test() -> Result<()> {
     packages::ensure(packages::RUN)?;
     packages::ensure(packages::TEST)?;
     python::ensure()?;
+    python::ensure_openai()?;
     library::ensure()
 }
 

@@ -1,4 +1,5 @@
-//! `burn:<folder or name>[@device]` and `openai:<base url>#<model>`.
+//! `burn:<folder or name>[@device]` and `openai:<base url>#<model>`. A device is
+//! e.g. `cuda:0`, `flex`, or `flex:int8` for eight-bit weights on the CPU.
 
 use super::PolicyError;
 
@@ -76,6 +77,10 @@ mod tests {
         assert_eq!(
             parse_spec("burn:/m/Qwen3@cuda:0").unwrap(),
             burn("/m/Qwen3", Some("cuda:0"))
+        );
+        assert_eq!(
+            parse_spec("burn:/m/Qwen3@flex:int8").unwrap(),
+            burn("/m/Qwen3", Some("flex:int8"))
         );
         assert_eq!(
             parse_spec("burn:/m@home/x").unwrap(),

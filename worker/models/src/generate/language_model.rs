@@ -4,15 +4,14 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use super::request::{CancelFlag, FinishReason, GenerationOutput, GenerationRequest};
+use super::request::{CancelFlag, GenerationOutput, GenerationRequest};
 use super::session::Session;
-use super::stop::{Passed, StopFilter};
+use super::writer::Writer;
 use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::load::{LoadedModel, ModelFolder, load_folder};
-use crate::qwen3::Qwen3;
-use crate::qwen3::cpu::CpuDecoder;
-use crate::sampling::Sampler;
+use crate::qwen3::cpu::{CpuDecoder, Precision};
+use crate::qwen3::{Qwen3, Qwen3Config};
 use crate::tokenizer::ChatTokenizer;
 
 /// A model, its tokenizer and, on the CPU, its weights laid out for decoding.
@@ -30,8 +29,17 @@ impl LanguageModel {
     /// # Errors
     /// Those of [`load_folder`].
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
+        Self::load_as(dir, device, Precision::Exact)
+    }
+
+    /// [`Self::load`] with a choice of the weights that the CPU decodes with;
+    /// other devices take no notice of it.
+    ///
+    /// # Errors
+    /// Those of [`load_folder`].
+    pub fn load_as(dir: &Path, device: &Device, precision: Precision) -> Result<Self> {
         let device = device.clone().without_autodiff();
-        Self::new(load_folder(dir, &device)?, &device)
+        Self::with_precision(load_folder(dir, &device)?, &device, precision)
     }
 
     /// Wraps a model that is on `device` already, as training has it. On the
@@ -40,8 +48,13 @@ impl LanguageModel {
     /// # Errors
     /// [`ModelError::Config`] when the weights do not fit the configuration.
     pub fn new(loaded: LoadedModel, device: &Device) -> Result<Self> {
+        Self::with_precision(loaded, device, Precision::Exact)
+    }
+
+    fn with_precision(loaded: LoadedModel, device: &Device, precision: Precision) -> Result<Self> {
+        let (model, config) = (&loaded.model, &loaded.folder.config);
         let decoder = match *device == Device::flex() {
-            true => Some(CpuDecoder::new(&loaded.model, &loaded.folder.config)?),
+            true => Some(CpuDecoder::with_precision(model, config, precision)?),
             false => None,
         };
         Ok(Self {
@@ -87,132 +100,68 @@ impl LanguageModel {
     ) -> Result<GenerationOutput> {
         let started = Instant::now();
         let (last, before) = self.check_prompt(request)?;
-        let mut sampler = Sampler::new(&request.sampling)?;
-        let mut output = GenerationOutput {
-            text: String::new(),
-            token_ids: Vec::new(),
-            finish_reason: FinishReason::Cancelled,
-            prompt_tokens: request.prompt_ids.len(),
-            completion_tokens: 0,
-            first_token: started.elapsed(),
-            total: started.elapsed(),
+        let writer = Writer {
+            tokenizer: self.tokenizer(),
+            folder: self.folder(),
+            request,
+            cancel,
+            started,
         };
         let decoder = self.decoder.as_ref();
-        let session = Session::start(self.model(), decoder, &self.device, before, cancel)?;
-        if let Some(mut session) = session {
-            output.finish_reason = self.write(
-                request,
-                cancel,
-                &mut session,
-                &mut sampler,
-                last,
-                &mut output,
-                &mut on_text,
-                started,
-            )?;
-        }
-        output.completion_tokens = output.token_ids.len();
-        output.total = started.elapsed();
-        Ok(output)
+        writer.run(last, &mut on_text, || {
+            Session::start(self.model(), decoder, &self.device, before, cancel)
+        })
+    }
+
+    /// The CPU's decode step, on `flex` alone.
+    pub(crate) fn decoder(&self) -> Option<&CpuDecoder> {
+        self.decoder.as_ref()
+    }
+
+    /// Tokens that the answer to a request may have: as asked, and to the
+    /// context's end at most.
+    pub(crate) fn longest_answer(&self, request: &GenerationRequest) -> usize {
+        let context = self.folder().config.context_length();
+        let room = context.saturating_sub(request.prompt_ids.len());
+        request.max_new_tokens.min(room)
+    }
+
+    /// Checks a request's prompt.
+    pub(crate) fn check(&self, request: &GenerationRequest) -> Result<()> {
+        self.check_prompt(request).map(|_| ())
     }
 
     fn check_prompt<'r>(&self, request: &'r GenerationRequest) -> Result<(u32, &'r [u32])> {
-        let refuse = |reason: String| ModelError::Request {
-            field: "prompt",
-            reason,
-        };
-        let config = &self.folder().config;
-        let (last, before) = request
-            .prompt_ids
-            .split_last()
-            .ok_or_else(|| refuse("is empty".to_owned()))?;
-        if request.prompt_ids.len() >= config.max_position_embeddings {
-            return Err(refuse(format!(
-                "has {} tokens; the model's context holds {}, the answer included",
-                request.prompt_ids.len(),
-                config.max_position_embeddings
-            )));
-        }
-        match request
-            .prompt_ids
-            .iter()
-            .find(|id| **id as usize >= config.vocab_size)
-        {
-            Some(id) => Err(refuse(format!("token {id} is outside the vocabulary"))),
-            None => Ok((*last, before)),
-        }
+        check_prompt(&self.folder().config, request)
     }
+}
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the loop of one function, split for reading"
-    )]
-    fn write(
-        &self,
-        request: &GenerationRequest,
-        cancel: &CancelFlag,
-        session: &mut Session<'_>,
-        sampler: &mut Sampler,
-        last: u32,
-        output: &mut GenerationOutput,
-        on_text: &mut impl FnMut(&str) -> ControlFlow<()>,
-        started: Instant,
-    ) -> Result<FinishReason> {
-        let room = self.folder().config.max_position_embeddings - request.prompt_ids.len();
-        let limit = request.max_new_tokens.min(room);
-        let ends = |token: u32| {
-            self.folder().eos_token_ids.contains(&token) || request.stop_ids.contains(&token)
-        };
-        let mut seen = request.prompt_ids.clone();
-        let mut decoder = self.tokenizer().stream();
-        let mut stops = StopFilter::new(&request.stop_strings);
-        let mut emit = |text: String, output: &mut GenerationOutput| {
-            if text.is_empty() {
-                return ControlFlow::Continue(());
-            }
-            output.text += &text;
-            on_text(&text)
-        };
-
-        let mut token = last;
-        let mut reason = FinishReason::Length;
-        while output.token_ids.len() < limit {
-            if cancel.is_cancelled() {
-                reason = FinishReason::Cancelled;
-                break;
-            }
-            token = sampler.sample(session.step(token)?, &seen);
-            if output.token_ids.is_empty() {
-                output.first_token = started.elapsed();
-            }
-            output.token_ids.push(token);
-            seen.push(token);
-            if ends(token) {
-                reason = FinishReason::Stop;
-                break;
-            }
-            match stops.push(&decoder.push(token)) {
-                Passed::Stopped(text) => {
-                    // The listener's wish no longer matters: this is the end.
-                    let _ = emit(text, output);
-                    return Ok(FinishReason::Stop);
-                }
-                Passed::More(text) => {
-                    if emit(text, output).is_break() {
-                        return Ok(FinishReason::Cancelled);
-                    }
-                }
-            }
-        }
-        // Bytes of a character cut short may still complete a stop text.
-        match stops.push(&decoder.finish()) {
-            Passed::Stopped(text) => {
-                let _ = emit(text, output);
-            }
-            Passed::More(text) => {
-                let _ = emit(text + &stops.finish(), output);
-            }
-        }
-        Ok(reason)
+/// The prompt's last token and those before it.
+pub(super) fn check_prompt<'r>(
+    config: &Qwen3Config,
+    request: &'r GenerationRequest,
+) -> Result<(u32, &'r [u32])> {
+    let refuse = |reason: String| ModelError::Request {
+        field: "prompt",
+        reason,
+    };
+    let (last, before) = request
+        .prompt_ids
+        .split_last()
+        .ok_or_else(|| refuse("is empty".to_owned()))?;
+    if request.prompt_ids.len() >= config.context_length() {
+        return Err(refuse(format!(
+            "has {} tokens; the model's context holds {}, the answer included",
+            request.prompt_ids.len(),
+            config.context_length()
+        )));
+    }
+    match request
+        .prompt_ids
+        .iter()
+        .find(|id| **id as usize >= config.vocab_size)
+    {
+        Some(id) => Err(refuse(format!("token {id} is outside the vocabulary"))),
+        None => Ok((*last, before)),
     }
 }

@@ -32,6 +32,10 @@ mod language_model;
 mod request;
 mod session;
 mod stop;
+mod vision;
+mod writer;
 
 pub use language_model::LanguageModel;
 pub use request::{CancelFlag, FinishReason, GenerationOutput, GenerationRequest};
+pub(crate) use stop::{Passed, StopFilter};
+pub use vision::VisionLanguageModel;

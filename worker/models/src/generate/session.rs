@@ -3,6 +3,7 @@
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::request::CancelFlag;
+use super::writer::Steps;
 use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::qwen3::cpu::{CpuDecoder, Scratch, SequenceCache};
@@ -10,7 +11,7 @@ use crate::qwen3::{KvCache, Qwen3};
 
 /// Prompt tokens read at once: bounds the attention scores in memory, and the
 /// wait until a cancellation is noticed.
-const PREFILL_CHUNK: usize = 512;
+pub(super) const PREFILL_CHUNK: usize = 512;
 
 /// The state of one sequence. Holds the prompt but its last token, which the
 /// first step reads.
@@ -61,9 +62,10 @@ impl<'m> Session<'m> {
             },
         }))
     }
+}
 
-    /// Reads one more token; the logits `[vocab]` of what follows it.
-    pub(super) fn step(&mut self, token: u32) -> Result<&[f32]> {
+impl Steps for Session<'_> {
+    fn step(&mut self, token: u32) -> Result<&[f32]> {
         match self {
             Self::Cpu {
                 decoder,

@@ -3,14 +3,14 @@
 /// Lets text through until a stop text appears. What might be the beginning of
 /// one is held back until it is known.
 #[derive(Clone, Debug)]
-pub(super) struct StopFilter {
+pub(crate) struct StopFilter {
     stops: Vec<String>,
     held: String,
 }
 
 /// What came of a piece of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Passed {
+pub(crate) enum Passed {
     /// Text to give out; more may come.
     More(String),
     /// Text before the stop; nothing may follow.
@@ -18,7 +18,7 @@ pub(super) enum Passed {
 }
 
 impl StopFilter {
-    pub(super) fn new(stops: &[String]) -> Self {
+    pub(crate) fn new(stops: &[String]) -> Self {
         let stops = stops.iter().filter(|stop| !stop.is_empty());
         Self {
             stops: stops.cloned().collect(),
@@ -26,7 +26,7 @@ impl StopFilter {
         }
     }
 
-    pub(super) fn push(&mut self, text: &str) -> Passed {
+    pub(crate) fn push(&mut self, text: &str) -> Passed {
         self.held.push_str(text);
         let found = self
             .stops
@@ -43,7 +43,7 @@ impl StopFilter {
     }
 
     /// What is still held when the stream ends.
-    pub(super) fn finish(&mut self) -> String {
+    pub(crate) fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)
     }
 

@@ -10,24 +10,46 @@ use super::tensors::load_qwen3;
 use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::qwen3::{Qwen3, Qwen3Config};
+use crate::qwen25_vl::processor_config::ProcessorConfig;
+use crate::qwen25_vl::weights::load_qwen25_vl;
+use crate::qwen25_vl::{ImageProcessor, Qwen25Vl, Qwen25VlConfig};
 use crate::tokenizer::ChatTokenizer;
 
 /// The families of `config.json` that are known, by `model_type`.
-const KNOWN: [&str; 1] = ["qwen3"];
+const KNOWN: [&str; 3] = ["qwen3", "qwen3_moe", "qwen2_5_vl"];
+
+/// An architecture.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Architecture {
+    /// Dense or with experts: `Qwen3Config` tells.
+    Qwen3,
+    Qwen25Vl,
+}
 
 /// What a folder says of its model, without the weights.
 #[derive(Clone, Debug)]
 pub struct ModelFolder {
     /// The folder.
     pub path: PathBuf,
-    /// `config.json`.
+    /// `config.json`, of a vision model the decoder's part.
     pub config: Qwen3Config,
+    /// What else a model that looks at pictures needs.
+    pub vision: Option<VisionFolder>,
     /// Tokens that end a generation: those of `generation_config.json`, else of
     /// `config.json`.
     pub eos_token_ids: Vec<u32>,
     /// `system_prompt.md`: a minijinja template of the words that the model was
     /// trained with, where the folder has one.
     pub system_prompt: Option<String>,
+}
+
+/// The settings of a model that looks at pictures.
+#[derive(Clone, Debug)]
+pub struct VisionFolder {
+    /// `config.json`.
+    pub config: Qwen25VlConfig,
+    /// `preprocessor_config.json`; the reference's defaults where it is absent.
+    pub processor: ProcessorConfig,
 }
 
 /// A model ready to run.
@@ -90,8 +112,14 @@ impl ModelFolder {
     /// [`ModelError::UnknownArchitecture`] and [`ModelError::Config`].
     pub fn open(dir: &Path) -> Result<Self> {
         let path = dir.join("config.json");
-        check_family(&path)?;
-        let config: Qwen3Config = read_json(&path)?;
+        let vision = match architecture(&path)? {
+            Architecture::Qwen3 => None,
+            Architecture::Qwen25Vl => Some(VisionFolder::open(dir, &path)?),
+        };
+        let config: Qwen3Config = match &vision {
+            Some(vision) => vision.config.text.clone(),
+            None => read_json(&path)?,
+        };
         config.validate().map_err(|error| match error {
             ModelError::Config { field, reason } => {
                 ModelError::malformed(&path, format!("`{field}`: {reason}"))
@@ -109,6 +137,7 @@ impl ModelFolder {
         Ok(Self {
             path: dir.to_owned(),
             config,
+            vision,
             eos_token_ids,
             system_prompt: read_if_there(&dir.join("system_prompt.md"))?,
         })
@@ -117,27 +146,91 @@ impl ModelFolder {
     /// Loads the weights alone, as training does (give an autodiff device).
     ///
     /// # Errors
-    /// Those of reading weights.
+    /// Those of reading weights; [`ModelError::Malformed`] for a model that looks
+    /// at pictures, which [`Self::load_vision_model`] loads.
     pub fn load_model(&self, device: &Device) -> Result<Qwen3> {
+        if self.vision.is_some() {
+            let reason = "`model_type`: qwen2_5_vl looks at pictures; a text model is needed here";
+            return Err(ModelError::malformed(self.path.join("config.json"), reason));
+        }
         load_qwen3(&self.config, &mut Weights::open(&self.path)?, device)
+    }
+
+    /// Loads the weights of a model that looks at pictures.
+    ///
+    /// # Errors
+    /// Those of reading weights; [`ModelError::Malformed`] for a text model.
+    pub fn load_vision_model(&self, device: &Device) -> Result<Qwen25Vl> {
+        let Some(vision) = &self.vision else {
+            let reason = "`model_type`: a text model, which cannot look at pictures";
+            return Err(ModelError::malformed(self.path.join("config.json"), reason));
+        };
+        load_qwen25_vl(&vision.config, &mut Weights::open(&self.path)?, device)
     }
 }
 
-fn check_family(path: &Path) -> Result<()> {
+impl VisionFolder {
+    fn open(dir: &Path, config: &Path) -> Result<Self> {
+        let config: Qwen25VlConfig = read_json(config)?;
+        let processor = match ProcessorConfig::from_folder(dir)? {
+            Some(processor) => processor,
+            None => ProcessorConfig {
+                patch_size: config.vision.patch_size,
+                temporal_patch_size: config.vision.temporal_patch_size,
+                merge_size: config.vision.spatial_merge_size,
+                ..ProcessorConfig::default()
+            },
+        };
+        Ok(Self { config, processor })
+    }
+
+    /// A processor whose patches are the model's.
+    ///
+    /// # Errors
+    /// [`ModelError::Malformed`] naming the folder `dir` and the field in which
+    /// the two differ.
+    pub fn image_processor(&self, dir: &Path) -> Result<ImageProcessor> {
+        let (vision, processor) = (&self.config.vision, &self.processor);
+        let pairs = [
+            ("patch_size", vision.patch_size, processor.patch_size),
+            (
+                "temporal_patch_size",
+                vision.temporal_patch_size,
+                processor.temporal_patch_size,
+            ),
+            (
+                "merge_size",
+                vision.spatial_merge_size,
+                processor.merge_size,
+            ),
+        ];
+        match pairs.into_iter().find(|(_, model, own)| model != own) {
+            Some((field, model, own)) => {
+                let reason = format!("`{field}` is {own} for pictures and {model} in config.json");
+                Err(ModelError::malformed(dir, reason))
+            }
+            None => ImageProcessor::new(processor.clone()),
+        }
+    }
+}
+
+fn architecture(path: &Path) -> Result<Architecture> {
     let family: Family = read_json(path)?;
     let found = family
         .model_type
         .or_else(|| family.architectures.first().cloned())
         .unwrap_or_default();
-    let known = KNOWN.contains(&found.as_str()) || found == "Qwen3ForCausalLM";
-    if known {
-        return Ok(());
+    match found.as_str() {
+        "qwen3" | "qwen3_moe" | "Qwen3ForCausalLM" | "Qwen3MoeForCausalLM" => {
+            Ok(Architecture::Qwen3)
+        }
+        "qwen2_5_vl" | "Qwen2_5_VLForConditionalGeneration" => Ok(Architecture::Qwen25Vl),
+        _ => Err(ModelError::UnknownArchitecture {
+            path: path.to_owned(),
+            found,
+            known: KNOWN.join(", "),
+        }),
     }
-    Err(ModelError::UnknownArchitecture {
-        path: path.to_owned(),
-        found,
-        known: KNOWN.join(", "),
-    })
 }
 
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {

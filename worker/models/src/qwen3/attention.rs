@@ -77,24 +77,38 @@ impl SelfAttention {
             Some(cache) => cache.append(key, value),
             None => (key, value),
         };
-        let keys = key.dims()[2];
-
-        // The query heads of a group are rows against one shared key head, so
-        // that keys and values are never repeated in memory.
-        let scale = 1.0 / (head_dim as f64).sqrt();
-        let query = (query * scale).reshape([batch, kv_heads, groups * tokens, head_dim]);
-        let mut scores = query
-            .matmul(key.swap_dims(2, 3))
-            .reshape([batch, kv_heads, groups, tokens, keys]);
-        if let Some(bias) = bias {
-            scores = scores + bias.clone();
-        }
-        let weights = softmax(scores, 4).reshape([batch, kv_heads, groups * tokens, keys]);
-        let context = weights
-            .matmul(value)
-            .reshape([batch, kv_heads * groups, tokens, head_dim])
-            .swap_dims(1, 2)
-            .reshape([batch, tokens, kv_heads * groups * head_dim]);
-        self.o_proj.forward(context)
+        self.o_proj
+            .forward(grouped_attention(query, key, value, bias))
     }
+}
+
+/// Softmax attention of queries `[batch, kv_heads × groups, tokens, head_dim]`
+/// over keys and values `[batch, kv_heads, keys, head_dim]`, the heads side by
+/// side in the result `[batch, tokens, kv_heads × groups × head_dim]`. `bias`
+/// has shape `[batch, 1, 1, tokens, keys]`.
+pub(crate) fn grouped_attention(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    bias: Option<&Tensor<5>>,
+) -> Tensor<3> {
+    let [batch, heads, tokens, head_dim] = query.dims();
+    let [_, kv_heads, keys, _] = key.dims();
+    let groups = heads / kv_heads;
+    // The query heads of a group are rows against one shared key head, so
+    // that keys and values are never repeated in memory.
+    let scale = 1.0 / (head_dim as f64).sqrt();
+    let query = (query * scale).reshape([batch, kv_heads, groups * tokens, head_dim]);
+    let mut scores = query
+        .matmul(key.swap_dims(2, 3))
+        .reshape([batch, kv_heads, groups, tokens, keys]);
+    if let Some(bias) = bias {
+        scores = scores + bias.clone();
+    }
+    let weights = softmax(scores, 4).reshape([batch, kv_heads, groups * tokens, keys]);
+    weights
+        .matmul(value)
+        .reshape([batch, heads, tokens, head_dim])
+        .swap_dims(1, 2)
+        .reshape([batch, tokens, heads * head_dim])
 }

@@ -8,7 +8,7 @@ const CHUNK: usize = 256;
 /// The cache of every layer.
 #[derive(Clone, Debug, Default)]
 pub struct KvCache {
-    pub(super) layers: Vec<LayerCache>,
+    pub(crate) layers: Vec<LayerCache>,
 }
 
 impl KvCache {
@@ -16,6 +16,19 @@ impl KvCache {
     pub fn new(num_layers: usize) -> Self {
         Self {
             layers: vec![LayerCache::default(); num_layers],
+        }
+    }
+
+    /// A cache that holds these keys and values of each layer,
+    /// `[batch, kv_heads, tokens, head_dim]` each.
+    pub(crate) fn from_filled(layers: impl IntoIterator<Item = (Tensor<4>, Tensor<4>)>) -> Self {
+        let layers = layers.into_iter().map(|(keys, values)| {
+            let mut layer = LayerCache::default();
+            layer.append(keys, values);
+            layer
+        });
+        Self {
+            layers: layers.collect(),
         }
     }
 

@@ -4,14 +4,15 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::model::Qwen3;
+use super::rope::{RawRope, RopeScaling};
 use crate::error::{ModelError, Result};
 
 /// The fields of `config.json` that shape the model, under their own names.
 ///
-/// Unknown fields are ignored on reading. Two spellings of the rotary base are
-/// read, `rope_theta` and `rope_parameters.rope_theta`; both are written.
+/// Unknown fields are ignored on reading. Two spellings of the rotary fields are
+/// read, see [`super::rope`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Raw", into = "Raw")]
+#[serde(try_from = "Raw", into = "Raw")]
 pub struct Qwen3Config {
     /// Rows of the embedding.
     pub vocab_size: usize,
@@ -31,18 +32,79 @@ pub struct Qwen3Config {
     pub rms_norm_eps: f64,
     /// Base of the rotary frequencies.
     pub rope_theta: f64,
+    /// How they are stretched for long contexts.
+    pub rope_scaling: RopeScaling,
     /// Whether the output projection is the embedding.
     pub tie_word_embeddings: bool,
-    /// Longest sequence, in tokens.
+    /// Longest sequence, in tokens; see [`Self::context_length`].
     pub max_position_embeddings: usize,
     /// Standard deviation of freshly initialised weights.
     pub initializer_range: f64,
+    /// The experts, in a Qwen3-MoE.
+    pub moe: Option<MoeConfig>,
     /// Tokens that end a generation.
     pub eos_token_id: Vec<u32>,
     /// Token that begins a sequence, where the model has one.
     pub bos_token_id: Option<u32>,
     /// Token that fills a batch, where the model has one.
     pub pad_token_id: Option<u32>,
+}
+
+/// The fields of a Qwen3-MoE.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MoeConfig {
+    /// Experts of a sparse layer.
+    pub num_experts: usize,
+    /// Experts that each token is shown to.
+    pub num_experts_per_tok: usize,
+    /// Width inside one expert.
+    pub moe_intermediate_size: usize,
+    /// Whether the chosen experts' shares are made to sum to one.
+    pub norm_topk_prob: bool,
+    /// Every how manieth layer is sparse.
+    pub decoder_sparse_step: usize,
+    /// Layers that are dense all the same, counted from 0.
+    pub mlp_only_layers: Vec<usize>,
+}
+
+impl Default for MoeConfig {
+    /// The defaults of `transformers.Qwen3MoeConfig`.
+    fn default() -> Self {
+        Self {
+            num_experts: 128,
+            num_experts_per_tok: 8,
+            moe_intermediate_size: 768,
+            norm_topk_prob: false,
+            decoder_sparse_step: 1,
+            mlp_only_layers: Vec::new(),
+        }
+    }
+}
+
+impl MoeConfig {
+    fn validate(&self) -> Result<()> {
+        let positive = [
+            ("num_experts_per_tok", self.num_experts_per_tok),
+            ("moe_intermediate_size", self.moe_intermediate_size),
+            ("decoder_sparse_step", self.decoder_sparse_step),
+        ];
+        for (field, value) in positive {
+            check_size(field, value)?;
+        }
+        if self.num_experts > MAX_EXPERTS {
+            let reason = format!("{} is above {MAX_EXPERTS}", self.num_experts);
+            return Err(invalid("num_experts", reason));
+        }
+        // Without any expert every layer is dense, as in the reference.
+        if self.num_experts > 0 && self.num_experts_per_tok > self.num_experts {
+            let reason = format!(
+                "{} is above num_experts = {}",
+                self.num_experts_per_tok, self.num_experts
+            );
+            return Err(invalid("num_experts_per_tok", reason));
+        }
+        Ok(())
+    }
 }
 
 impl Default for Qwen3Config {
@@ -58,9 +120,11 @@ impl Default for Qwen3Config {
             head_dim: 128,
             rms_norm_eps: 1e-6,
             rope_theta: 10_000.0,
+            rope_scaling: RopeScaling::None,
             tie_word_embeddings: false,
             max_position_embeddings: 32_768,
             initializer_range: 0.02,
+            moe: None,
             eos_token_id: Vec::new(),
             bos_token_id: None,
             pad_token_id: None,
@@ -78,6 +142,22 @@ impl Qwen3Config {
     /// Query heads that share one key head.
     pub fn groups(&self) -> usize {
         self.num_attention_heads / self.num_key_value_heads
+    }
+
+    /// The experts of layer `index`, where it has some.
+    pub fn sparse(&self, index: usize) -> Option<&MoeConfig> {
+        self.moe.as_ref().filter(|moe| {
+            moe.num_experts > 0
+                && (index + 1).is_multiple_of(moe.decoder_sparse_step)
+                && !moe.mlp_only_layers.contains(&index)
+        })
+    }
+
+    /// Longest sequence, in tokens. Released checkpoints leave
+    /// `max_position_embeddings` as it is when YaRN is switched on.
+    pub fn context_length(&self) -> usize {
+        let stretched = self.rope_scaling.context_length().unwrap_or(0);
+        self.max_position_embeddings.max(stretched)
     }
 
     /// Number of weights, a tied head counted once.
@@ -104,9 +184,11 @@ impl Qwen3Config {
             ("max_position_embeddings", self.max_position_embeddings),
         ];
         for (field, value) in positive {
-            if value == 0 {
-                return Err(invalid(field, "must be at least 1"));
-            }
+            check_size(field, value)?;
+        }
+        if self.num_hidden_layers > MAX_LAYERS {
+            let reason = format!("{} is above {MAX_LAYERS}", self.num_hidden_layers);
+            return Err(invalid("num_hidden_layers", reason));
         }
         if !self
             .num_attention_heads
@@ -129,7 +211,25 @@ impl Qwen3Config {
         if !(self.rope_theta.is_finite() && self.rope_theta > 0.0) {
             return Err(invalid("rope_theta", "must be a positive number"));
         }
-        Ok(())
+        if let Some(moe) = &self.moe {
+            moe.validate()?;
+        }
+        self.rope_scaling.validate(self.rope_theta)
+    }
+}
+
+/// More than any model has. What the fields allow is made before the weights
+/// are read, so a damaged file must not ask for the impossible.
+const MAX_LAYERS: usize = 4096;
+const MAX_EXPERTS: usize = 4096;
+/// Two such sizes can be multiplied.
+const MAX_SIZE: usize = 1 << 31;
+
+fn check_size(field: &'static str, value: usize) -> Result<()> {
+    match value {
+        0 => Err(invalid(field, "must be at least 1")),
+        1..=MAX_SIZE => Ok(()),
+        _ => Err(invalid(field, format!("{value} is above {MAX_SIZE}"))),
     }
 }
 
@@ -143,20 +243,35 @@ fn invalid(field: &'static str, reason: impl Into<String>) -> ModelError {
 /// `config.json` as `transformers` writes it, in its several versions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Raw {
-    #[serde(default = "architectures")]
+    #[serde(default)]
     architectures: Vec<String>,
-    #[serde(default = "model_type")]
-    model_type: String,
+    #[serde(default)]
+    model_type: Option<String>,
     vocab_size: usize,
     hidden_size: usize,
     intermediate_size: usize,
+    // `transformers` 5 writes the second.
+    #[serde(alias = "num_local_experts", skip_serializing_if = "Option::is_none")]
+    num_experts: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_experts_per_tok: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moe_intermediate_size: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    norm_topk_prob: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decoder_sparse_step: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mlp_only_layers: Option<Vec<usize>>,
     num_hidden_layers: usize,
     num_attention_heads: usize,
     num_key_value_heads: Option<usize>,
     head_dim: Option<usize>,
     rms_norm_eps: Option<f64>,
     rope_theta: Option<f64>,
-    rope_parameters: Option<RopeParameters>,
+    rope_parameters: Option<RawRope>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rope_scaling: Option<RawRope>,
     #[serde(default)]
     tie_word_embeddings: bool,
     max_position_embeddings: Option<usize>,
@@ -177,44 +292,66 @@ struct Raw {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct RopeParameters {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rope_theta: Option<f64>,
-    #[serde(default = "rope_type")]
-    rope_type: String,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
     One(u32),
     Many(Vec<u32>),
 }
 
-fn architectures() -> Vec<String> {
-    vec!["Qwen3ForCausalLM".to_owned()]
-}
-fn model_type() -> String {
-    "qwen3".to_owned()
-}
+/// `model_type` and `architectures` of the two families.
+const DENSE: (&str, &str) = ("qwen3", "Qwen3ForCausalLM");
+const SPARSE: (&str, &str) = ("qwen3_moe", "Qwen3MoeForCausalLM");
+
 fn hidden_act() -> String {
     "silu".to_owned()
 }
 fn torch_dtype() -> String {
     "float32".to_owned()
 }
-fn rope_type() -> String {
-    "default".to_owned()
+
+impl Raw {
+    fn is_sparse(&self) -> bool {
+        match &self.model_type {
+            Some(name) => name == SPARSE.0,
+            None => self.architectures.iter().any(|name| name == SPARSE.1),
+        }
+    }
+
+    fn moe(&self) -> MoeConfig {
+        let default = MoeConfig::default();
+        MoeConfig {
+            num_experts: self.num_experts.unwrap_or(default.num_experts),
+            num_experts_per_tok: self
+                .num_experts_per_tok
+                .unwrap_or(default.num_experts_per_tok),
+            moe_intermediate_size: self
+                .moe_intermediate_size
+                .unwrap_or(default.moe_intermediate_size),
+            norm_topk_prob: self.norm_topk_prob.unwrap_or(default.norm_topk_prob),
+            decoder_sparse_step: self
+                .decoder_sparse_step
+                .unwrap_or(default.decoder_sparse_step),
+            mlp_only_layers: self.mlp_only_layers.clone().unwrap_or_default(),
+        }
+    }
 }
 
-impl From<Raw> for Qwen3Config {
-    fn from(raw: Raw) -> Self {
+impl TryFrom<Raw> for Qwen3Config {
+    type Error = ModelError;
+
+    fn try_from(raw: Raw) -> Result<Self> {
         let default = Self::default();
-        let rope_theta = raw
-            .rope_parameters
-            .and_then(|rope| rope.rope_theta)
-            .or(raw.rope_theta);
-        Self {
+        let max_position_embeddings = raw
+            .max_position_embeddings
+            .unwrap_or(default.max_position_embeddings);
+        let moe = raw.is_sparse().then(|| raw.moe());
+        // Where both are there the reference takes the old one.
+        let rope = raw
+            .rope_scaling
+            .filter(|rope| *rope != RawRope::default())
+            .or(raw.rope_parameters)
+            .unwrap_or_default();
+        Ok(Self {
             vocab_size: raw.vocab_size,
             hidden_size: raw.hidden_size,
             intermediate_size: raw.intermediate_size,
@@ -225,12 +362,15 @@ impl From<Raw> for Qwen3Config {
                 .head_dim
                 .unwrap_or_else(|| raw.hidden_size / raw.num_attention_heads.max(1)),
             rms_norm_eps: raw.rms_norm_eps.unwrap_or(default.rms_norm_eps),
-            rope_theta: rope_theta.unwrap_or(default.rope_theta),
+            rope_theta: rope
+                .rope_theta
+                .or(raw.rope_theta)
+                .unwrap_or(default.rope_theta),
+            rope_scaling: rope.scaling(max_position_embeddings)?,
             tie_word_embeddings: raw.tie_word_embeddings,
-            max_position_embeddings: raw
-                .max_position_embeddings
-                .unwrap_or(default.max_position_embeddings),
+            max_position_embeddings,
             initializer_range: raw.initializer_range.unwrap_or(default.initializer_range),
+            moe,
             eos_token_id: match raw.eos_token_id {
                 None => Vec::new(),
                 Some(OneOrMany::One(id)) => vec![id],
@@ -238,15 +378,27 @@ impl From<Raw> for Qwen3Config {
             },
             bos_token_id: raw.bos_token_id,
             pad_token_id: raw.pad_token_id,
-        }
+        })
     }
 }
 
 impl From<Qwen3Config> for Raw {
     fn from(config: Qwen3Config) -> Self {
+        let (model_type, architecture) = match config.moe {
+            Some(_) => SPARSE,
+            None => DENSE,
+        };
+        let moe = config.moe;
+        let of = |field: fn(&MoeConfig) -> usize| moe.as_ref().map(field);
         Self {
-            architectures: architectures(),
-            model_type: model_type(),
+            architectures: vec![architecture.to_owned()],
+            model_type: Some(model_type.to_owned()),
+            num_experts: of(|moe| moe.num_experts),
+            num_experts_per_tok: of(|moe| moe.num_experts_per_tok),
+            moe_intermediate_size: of(|moe| moe.moe_intermediate_size),
+            decoder_sparse_step: of(|moe| moe.decoder_sparse_step),
+            norm_topk_prob: moe.as_ref().map(|moe| moe.norm_topk_prob),
+            mlp_only_layers: moe.map(|moe| moe.mlp_only_layers),
             vocab_size: config.vocab_size,
             hidden_size: config.hidden_size,
             intermediate_size: config.intermediate_size,
@@ -256,10 +408,8 @@ impl From<Qwen3Config> for Raw {
             head_dim: Some(config.head_dim),
             rms_norm_eps: Some(config.rms_norm_eps),
             rope_theta: Some(config.rope_theta),
-            rope_parameters: Some(RopeParameters {
-                rope_theta: Some(config.rope_theta),
-                rope_type: rope_type(),
-            }),
+            rope_parameters: Some(RawRope::new(config.rope_theta, &config.rope_scaling)),
+            rope_scaling: None,
             tie_word_embeddings: config.tie_word_embeddings,
             max_position_embeddings: Some(config.max_position_embeddings),
             initializer_range: Some(config.initializer_range),
@@ -324,10 +474,73 @@ mod tests {
         }
     }
 
+    fn sparse(fields: &str) -> Qwen3Config {
+        let base = MINIMAL.trim_end_matches('}');
+        serde_json::from_str(&format!("{base}, \"model_type\": \"qwen3_moe\"{fields}}}")).unwrap()
+    }
+
+    #[test]
+    fn layers_are_sparse_by_step_unless_listed_as_dense() {
+        let places = |fields: &str| -> Vec<bool> {
+            let config = sparse(&format!(
+                ", \"num_experts\": 4, \"num_experts_per_tok\": 2{fields}"
+            ));
+            config.validate().unwrap();
+            let written = serde_json::to_string(&config).unwrap();
+            assert_eq!(
+                serde_json::from_str::<Qwen3Config>(&written).unwrap(),
+                config
+            );
+            (0..4).map(|layer| config.sparse(layer).is_some()).collect()
+        };
+        assert_eq!(places(""), [true; 4]);
+        assert_eq!(
+            places(", \"decoder_sparse_step\": 2"),
+            [false, true, false, true]
+        );
+        assert_eq!(
+            places(", \"mlp_only_layers\": [0, 2]"),
+            [false, true, false, true]
+        );
+        // The fields of experts mean nothing in a dense model.
+        let base = MINIMAL.trim_end_matches('}');
+        let dense: Qwen3Config =
+            serde_json::from_str(&format!("{base}, \"num_experts\": 4}}")).unwrap();
+        assert_eq!(dense.moe, None);
+    }
+
+    #[test]
+    fn impossible_experts_name_the_field() {
+        for (fields, names) in [
+            (", \"num_experts\": 4", "num_experts_per_tok"),
+            (", \"num_experts_per_tok\": 0", "num_experts_per_tok"),
+            (", \"moe_intermediate_size\": 0", "moe_intermediate_size"),
+            (", \"decoder_sparse_step\": 0", "decoder_sparse_step"),
+            (", \"num_experts\": 1000000000000", "num_experts"),
+        ] {
+            let error = sparse(fields).validate().unwrap_err().to_string();
+            assert!(error.contains(names), "{fields}: {error}");
+        }
+    }
+
     #[test]
     fn contradictions_name_the_field() {
         let good: Qwen3Config = serde_json::from_str(MINIMAL).unwrap();
-        let cases: [(&str, Qwen3Config); 4] = [
+        let cases: [(&str, Qwen3Config); 6] = [
+            (
+                "num_hidden_layers",
+                Qwen3Config {
+                    num_hidden_layers: 1 << 30,
+                    ..good.clone()
+                },
+            ),
+            (
+                "hidden_size",
+                Qwen3Config {
+                    hidden_size: usize::MAX,
+                    ..good.clone()
+                },
+            ),
             (
                 "vocab_size",
                 Qwen3Config {

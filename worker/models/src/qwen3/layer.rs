@@ -5,8 +5,48 @@ use burn::nn::{RmsNorm, RmsNormConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::{
-    attention::SelfAttention, cache::LayerCache, config::Qwen3Config, mlp::Mlp, rotary::Rotary,
+    attention::SelfAttention, cache::LayerCache, config::Qwen3Config, mlp::Mlp, moe::SparseMoe,
+    rotary::Rotary,
 };
+
+/// The feed-forward of a layer.
+#[derive(Module, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a layer; a box would only add a hop"
+)]
+pub enum FeedForward {
+    /// One block for every token.
+    Dense(Mlp),
+    /// A few of many blocks for each.
+    Sparse(SparseMoe),
+}
+
+impl FeedForward {
+    /// Fresh weights of layer `index`.
+    pub fn init(config: &Qwen3Config, index: usize, device: &Device) -> Self {
+        match config.sparse(index) {
+            Some(moe) => Self::Sparse(SparseMoe::init(config, moe, device)),
+            None => Self::Dense(Mlp::init(config, device)),
+        }
+    }
+
+    /// `[batch, tokens, hidden]` → the same shape.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Dense(mlp) => mlp.forward(x),
+            Self::Sparse(moe) => moe.forward(x),
+        }
+    }
+
+    /// The block for every token, where it is one.
+    pub fn dense(&self) -> Option<&Mlp> {
+        match self {
+            Self::Dense(mlp) => Some(mlp),
+            Self::Sparse(_) => None,
+        }
+    }
+}
 
 /// A transformer block.
 #[derive(Module, Debug)]
@@ -14,7 +54,7 @@ pub struct DecoderLayer {
     /// Grouped-query attention.
     pub self_attn: SelfAttention,
     /// Feed-forward.
-    pub mlp: Mlp,
+    pub mlp: FeedForward,
     /// Before attention.
     pub input_layernorm: RmsNorm,
     /// Before the feed-forward.
@@ -22,8 +62,8 @@ pub struct DecoderLayer {
 }
 
 impl DecoderLayer {
-    /// Fresh weights.
-    pub fn init(config: &Qwen3Config, device: &Device) -> Self {
+    /// Fresh weights of layer `index`.
+    pub fn init(config: &Qwen3Config, index: usize, device: &Device) -> Self {
         let norm = || {
             RmsNormConfig::new(config.hidden_size)
                 .with_epsilon(config.rms_norm_eps)
@@ -31,7 +71,7 @@ impl DecoderLayer {
         };
         Self {
             self_attn: SelfAttention::init(config, device),
-            mlp: Mlp::init(config, device),
+            mlp: FeedForward::init(config, index, device),
             input_layernorm: norm(),
             post_attention_layernorm: norm(),
         }

@@ -20,7 +20,12 @@ pub struct Mlp {
 impl Mlp {
     /// Fresh weights.
     pub fn init(config: &Qwen3Config, device: &Device) -> Self {
-        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        Self::with_width(config, config.intermediate_size, device)
+    }
+
+    /// Fresh weights with `inner` in place of `intermediate_size`.
+    pub fn with_width(config: &Qwen3Config, inner: usize, device: &Device) -> Self {
+        let hidden = config.hidden_size;
         Self {
             gate_proj: projection(config, hidden, inner, device),
             up_proj: projection(config, hidden, inner, device),

@@ -1,12 +1,13 @@
-//! Qwen3, the dense decoder.
+//! Qwen3, the dense decoder and the mixture of experts.
 //!
 //! Source: Qwen Team, *Qwen3 Technical Report* (arXiv:2505.09388), §2, and the
 //! reference implementation `transformers/models/qwen3/modeling_qwen3.py`.
 //! Differences from Llama: RMSNorm over each query and key head before the
 //! rotary embedding, a `head_dim` independent of `hidden_size`, no biases.
+//! Qwen3-MoE (`modeling_qwen3_moe.py`) differs in the feed-forward alone.
 //!
-//! Read in this order: [`config`], [`rotary`], [`attention`], [`mlp`],
-//! [`layer`], [`model`]; then [`cpu`], the fast decode step.
+//! Read in this order: [`config`], [`rope`], [`rotary`], [`attention`], [`mlp`],
+//! [`moe`], [`layer`], [`model`]; then [`cpu`], the fast decode step.
 
 pub mod attention;
 pub mod cache;
@@ -15,9 +16,11 @@ pub mod cpu;
 pub mod layer;
 pub mod mlp;
 pub mod model;
+pub mod moe;
+pub mod rope;
 pub mod rotary;
 pub mod weights;
 
 pub use cache::KvCache;
-pub use config::Qwen3Config;
+pub use config::{MoeConfig, Qwen3Config};
 pub use model::{Qwen3, padding_mask, segment_mask};

@@ -8,7 +8,7 @@ use super::{
     cache::KvCache,
     config::Qwen3Config,
     layer::DecoderLayer,
-    rotary::Rotary,
+    rotary::{Frequencies, Rotary},
     weights::{normal, projection},
 };
 
@@ -27,8 +27,8 @@ pub struct Qwen3 {
     pub norm: RmsNorm,
     /// `[hidden, vocab]`; absent when the embedding serves as the head.
     pub lm_head: Option<Linear>,
-    head_dim: usize,
-    rope_theta: f64,
+    #[module(skip)]
+    frequencies: Frequencies,
 }
 
 impl Qwen3 {
@@ -38,7 +38,7 @@ impl Qwen3 {
             .with_initializer(normal(config))
             .init(device);
         let layers = (0..config.num_hidden_layers)
-            .map(|_| DecoderLayer::init(config, device))
+            .map(|index| DecoderLayer::init(config, index, device))
             .collect();
         let lm_head = (!config.tie_word_embeddings)
             .then(|| projection(config, config.hidden_size, config.vocab_size, device));
@@ -49,8 +49,7 @@ impl Qwen3 {
                 .with_epsilon(config.rms_norm_eps)
                 .init(device),
             lm_head,
-            head_dim: config.head_dim,
-            rope_theta: config.rope_theta,
+            frequencies: Frequencies::new(config),
         }
     }
 
@@ -128,7 +127,7 @@ impl Qwen3 {
         bias: Option<Tensor<5>>,
         mut cache: Option<&mut KvCache>,
     ) -> Tensor<3> {
-        let rotary = Rotary::new(positions, self.head_dim, self.rope_theta);
+        let rotary = Rotary::new(positions, &self.frequencies);
         let mut x = self.embed_tokens.forward(input_ids);
         for (index, layer) in self.layers.iter().enumerate() {
             let layer_cache = cache
@@ -187,7 +186,7 @@ fn arange(start: usize, tokens: usize, device: &Device) -> Tensor<2, Int> {
 /// `[1, 1, 1, tokens, past + tokens]`, zero where a key may be seen. Every token
 /// sees itself, so what is hidden can be infinitely far away: the exponential of
 /// infinity costs nothing, that of a large number is slow in the C library.
-fn causal_bias(past: usize, tokens: usize, device: &Device) -> Tensor<5> {
+pub(crate) fn causal_bias(past: usize, tokens: usize, device: &Device) -> Tensor<5> {
     let hidden = causal_mask(past, tokens, device);
     Tensor::<4>::zeros([1, 1, tokens, past + tokens], device)
         .mask_fill(hidden, f32::NEG_INFINITY)
@@ -195,7 +194,7 @@ fn causal_bias(past: usize, tokens: usize, device: &Device) -> Tensor<5> {
 }
 
 /// `[batch, 1, 1, tokens, keys]`, zero where a key may be seen.
-fn score_bias(mask: Tensor<4, Bool>) -> Tensor<5> {
+pub(crate) fn score_bias(mask: Tensor<4, Bool>) -> Tensor<5> {
     let [batch, heads, tokens, keys] = mask.dims();
     mask.float()
         .mul_scalar(HIDDEN)

@@ -4,7 +4,7 @@ use burn::module::{Initializer, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::{config::Qwen3Config, model::Qwen3};
+use super::{config::Qwen3Config, layer::FeedForward, mlp::Mlp, model::Qwen3};
 
 /// Name and shape of one tensor of the checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,6 @@ pub(super) fn normal(config: &Qwen3Config) -> Initializer {
 /// Every tensor of a checkpoint with this configuration, in the model's order.
 pub fn weight_specs(config: &Qwen3Config) -> Vec<WeightSpec> {
     let hidden = config.hidden_size;
-    let inner = config.intermediate_size;
     let query = config.num_attention_heads * config.head_dim;
     let key = config.num_key_value_heads * config.head_dim;
     let head = config.head_dim;
@@ -63,9 +62,18 @@ pub fn weight_specs(config: &Qwen3Config) -> Vec<WeightSpec> {
             spec(&at("self_attn.o_proj"), &[hidden, query]),
             spec(&at("self_attn.q_norm"), &[head]),
             spec(&at("self_attn.k_norm"), &[head]),
-            spec(&at("mlp.gate_proj"), &[inner, hidden]),
-            spec(&at("mlp.up_proj"), &[inner, hidden]),
-            spec(&at("mlp.down_proj"), &[hidden, inner]),
+        ]);
+        match config.sparse(layer) {
+            None => specs.extend(mlp_specs(&at("mlp"), hidden, config.intermediate_size)),
+            Some(moe) => {
+                specs.push(spec(&at("mlp.gate"), &[moe.num_experts, hidden]));
+                for expert in 0..moe.num_experts {
+                    let module = at(&format!("mlp.experts.{expert}"));
+                    specs.extend(mlp_specs(&module, hidden, moe.moe_intermediate_size));
+                }
+            }
+        }
+        specs.extend([
             spec(&at("input_layernorm"), &[hidden]),
             spec(&at("post_attention_layernorm"), &[hidden]),
         ]);
@@ -77,11 +85,27 @@ pub fn weight_specs(config: &Qwen3Config) -> Vec<WeightSpec> {
     specs
 }
 
+fn mlp_specs(module: &str, hidden: usize, inner: usize) -> [WeightSpec; 3] {
+    [
+        spec(&format!("{module}.gate_proj"), &[inner, hidden]),
+        spec(&format!("{module}.up_proj"), &[inner, hidden]),
+        spec(&format!("{module}.down_proj"), &[hidden, inner]),
+    ]
+}
+
 fn spec(module: &str, shape: &[usize]) -> WeightSpec {
     WeightSpec {
         name: format!("{module}.weight"),
         shape: shape.to_vec(),
     }
+}
+
+fn mlp_slots(mlp: &mut Mlp) -> [Slot<'_>; 3] {
+    [
+        Slot::Projection(&mut mlp.gate_proj.weight),
+        Slot::Projection(&mut mlp.up_proj.weight),
+        Slot::Projection(&mut mlp.down_proj.weight),
+    ]
 }
 
 impl Qwen3 {
@@ -90,7 +114,6 @@ impl Qwen3 {
         let mut slots = vec![Slot::Embedding(&mut self.embed_tokens.weight)];
         for layer in &mut self.layers {
             let attention = &mut layer.self_attn;
-            let mlp = &mut layer.mlp;
             slots.extend([
                 Slot::Projection(&mut attention.q_proj.weight),
                 Slot::Projection(&mut attention.k_proj.weight),
@@ -98,9 +121,15 @@ impl Qwen3 {
                 Slot::Projection(&mut attention.o_proj.weight),
                 Slot::Scale(&mut attention.q_norm.gamma),
                 Slot::Scale(&mut attention.k_norm.gamma),
-                Slot::Projection(&mut mlp.gate_proj.weight),
-                Slot::Projection(&mut mlp.up_proj.weight),
-                Slot::Projection(&mut mlp.down_proj.weight),
+            ]);
+            match &mut layer.mlp {
+                FeedForward::Dense(mlp) => slots.extend(mlp_slots(mlp)),
+                FeedForward::Sparse(moe) => {
+                    slots.push(Slot::Projection(&mut moe.gate.weight));
+                    slots.extend(moe.experts.iter_mut().flat_map(mlp_slots));
+                }
+            }
+            slots.extend([
                 Slot::Scale(&mut layer.input_layernorm.gamma),
                 Slot::Scale(&mut layer.post_attention_layernorm.gamma),
             ]);

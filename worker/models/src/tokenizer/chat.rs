@@ -84,14 +84,19 @@ impl ChatTokenizer {
         messages: &[ChatMessage],
         add_generation_prompt: bool,
     ) -> Result<String> {
-        self.template
-            .as_ref()
-            .ok_or_else(|| {
-                ModelError::ChatTemplate(
-                    "the model folder has neither chat_template.jinja nor `chat_template` in tokenizer_config.json".to_owned(),
-                )
-            })?
-            .render(messages, add_generation_prompt)
+        self.template()?.render(messages, add_generation_prompt)
+    }
+
+    /// The chat template.
+    ///
+    /// # Errors
+    /// [`ModelError::ChatTemplate`] when the folder has none.
+    pub fn template(&self) -> Result<&ChatTemplate> {
+        self.template.as_ref().ok_or_else(|| {
+            ModelError::ChatTemplate(
+                "the model folder has neither chat_template.jinja nor `chat_template` in tokenizer_config.json".to_owned(),
+            )
+        })
     }
 
     /// The prompt's ids for `messages`.

@@ -157,6 +157,18 @@ impl ChatTemplate {
     /// [`ModelError::ChatTemplate`] with the reason, such as a function that the
     /// template calls and nobody defined.
     pub fn render(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<String> {
+        self.render_any(messages, add_generation_prompt)
+    }
+
+    /// [`Self::render`] of messages of another shape, such as with pictures.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub fn render_any(
+        &self,
+        messages: &[impl Serialize],
+        add_generation_prompt: bool,
+    ) -> Result<String> {
         let template = self
             .environment
             .get_template(NAME)

@@ -1,32 +1,72 @@
-//! Keys and values of one sequence.
+//! Keys and values of one sequence, in blocks of a fixed number of tokens.
+//!
+//! Source: Kwon et al., *PagedAttention* (arXiv:2309.06180), §4. A sequence
+//! grows block by block, so that nothing is ever copied to a larger place, and
+//! sequences with the same beginning share its blocks.
 
-use burn::tensor::Tensor;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{ModelError, Result};
 use crate::qwen3::{KvCache, Qwen3Config};
 
+/// Tokens that a block holds.
+pub const BLOCK_TOKENS: usize = 64;
+
 /// The cache of one sequence for the CPU decoder. Cloning it forks the
-/// sequence, for several samples of one prompt.
+/// sequence, for several samples of one prompt: blocks are shared until one of
+/// the two writes to them.
 #[derive(Clone, Debug)]
 pub struct SequenceCache {
-    /// By layer, then by key head.
-    pub(super) heads: Vec<Vec<HeadCache>>,
+    layout: Layout,
+    blocks: Vec<Arc<KvBlock>>,
     pub(super) len: usize,
 }
 
-/// Keys and values of one head, `[tokens, head_dim]` each, growing at the end.
-#[derive(Clone, Debug, Default)]
-pub(super) struct HeadCache {
-    pub(super) keys: Vec<f32>,
-    pub(super) values: Vec<f32>,
+/// Keys and values of [`BLOCK_TOKENS`] tokens:
+/// `[layers, kv_heads, 2, BLOCK_TOKENS, head_dim]`, keys first.
+#[derive(Clone, Debug)]
+pub struct KvBlock {
+    values: Box<[f32]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Layout {
+    layers: usize,
+    kv_heads: usize,
+    head_dim: usize,
+}
+
+impl Layout {
+    const fn of(config: &Qwen3Config) -> Self {
+        Self {
+            layers: config.num_hidden_layers,
+            kv_heads: config.num_key_value_heads,
+            head_dim: config.head_dim,
+        }
+    }
+
+    /// Numbers in the keys (or the values) of one head in one block.
+    const fn plane(self) -> usize {
+        BLOCK_TOKENS * self.head_dim
+    }
+
+    const fn block(self) -> usize {
+        self.layers * self.kv_heads * 2 * self.plane()
+    }
+
+    const fn place(self, layer: usize, head: usize) -> usize {
+        (layer * self.kv_heads + head) * 2 * self.plane()
+    }
 }
 
 impl SequenceCache {
     /// An empty cache.
     pub fn new(config: &Qwen3Config) -> Self {
-        let layer = vec![HeadCache::default(); config.num_key_value_heads];
         Self {
-            heads: vec![layer; config.num_hidden_layers],
+            layout: Layout::of(config),
+            blocks: Vec::new(),
             len: 0,
         }
     }
@@ -36,42 +76,90 @@ impl SequenceCache {
     /// # Errors
     /// [`ModelError::Request`] when it is empty or cannot be read.
     pub fn from_module(cache: &KvCache) -> Result<Self> {
-        let read = |tensor: Tensor<2>| {
-            tensor
-                .into_data()
-                .try_into_vec::<f32>()
-                .map_err(|error| ModelError::Request {
-                    field: "cache",
-                    reason: error.to_string(),
-                })
+        let (keys, _) = cache.filled(0).ok_or_else(unread)?;
+        let [_, kv_heads, _, head_dim] = keys.dims();
+        let layout = Layout {
+            layers: cache.num_layers(),
+            kv_heads,
+            head_dim,
         };
-        let mut heads = Vec::with_capacity(cache.num_layers());
-        for layer in 0..cache.num_layers() {
-            let (keys, values) = cache.filled(layer).ok_or(ModelError::Request {
-                field: "cache",
-                reason: "the module has read no prompt".to_owned(),
-            })?;
-            let [_, num_heads, _, _] = keys.dims();
-            let mut layer_heads = Vec::with_capacity(num_heads);
-            for head in 0..num_heads {
-                let of_head = |buffer: &Tensor<4>| {
-                    let [_, _, tokens, head_dim] = buffer.dims();
-                    buffer
-                        .clone()
-                        .slice([0..1, head..head + 1, 0..tokens, 0..head_dim])
-                        .reshape([tokens, head_dim])
-                };
-                layer_heads.push(HeadCache {
-                    keys: read(of_head(&keys))?,
-                    values: read(of_head(&values))?,
-                });
-            }
-            heads.push(layer_heads);
+        let mut sequence = Self {
+            layout,
+            blocks: Vec::new(),
+            len: 0,
+        };
+        sequence.extend_from_module(cache)?;
+        Ok(sequence)
+    }
+
+    /// Takes over the tokens that the module's cache holds beyond this one's,
+    /// first row.
+    ///
+    /// # Errors
+    /// [`ModelError::Request`] when it is empty, of another shape, or cannot be
+    /// read.
+    pub fn extend_from_module(&mut self, cache: &KvCache) -> Result<()> {
+        let (from, to) = (self.len, cache.len());
+        if from >= to {
+            return Ok(());
         }
-        Ok(Self {
-            heads,
-            len: cache.len(),
-        })
+        let Layout {
+            layers,
+            kv_heads,
+            head_dim,
+        } = self.layout;
+        while self.blocks.len() * BLOCK_TOKENS < to {
+            self.blocks.push(Arc::new(KvBlock::empty(self.layout)));
+        }
+        for layer in 0..layers {
+            let (keys, values) = cache.filled(layer).ok_or_else(unread)?;
+            for (is_value, buffer) in [(0, keys), (1, values)] {
+                let [_, heads, _, width] = buffer.dims();
+                if (heads, width) != (kv_heads, head_dim) {
+                    return Err(refuse(format!(
+                        "{heads} heads of {width} in place of {kv_heads} of {head_dim}"
+                    )));
+                }
+                let new = buffer.slice([0..1, 0..heads, from..to, 0..width]);
+                let new = new
+                    .into_data()
+                    .convert::<f32>()
+                    .try_into_vec::<f32>()
+                    .map_err(|error| refuse(error.to_string()))?;
+                for (head, rows) in new.chunks_exact((to - from) * head_dim).enumerate() {
+                    for (row, token) in rows.chunks_exact(head_dim).zip(from..) {
+                        self.plane_mut(token / BLOCK_TOKENS, layer, head, is_value)
+                            [token % BLOCK_TOKENS * head_dim..][..head_dim]
+                            .copy_from_slice(row);
+                    }
+                }
+            }
+        }
+        self.len = to;
+        Ok(())
+    }
+
+    /// A module's cache on `device` with the same tokens.
+    pub fn to_module(&self, device: &Device) -> KvCache {
+        let Layout {
+            layers,
+            kv_heads,
+            head_dim,
+        } = self.layout;
+        if self.len == 0 {
+            return KvCache::new(layers);
+        }
+        let gather = |layer: usize, is_value: usize| {
+            let mut all = Vec::with_capacity(kv_heads * self.len * head_dim);
+            for head in 0..kv_heads {
+                for (keys, values) in self.head(layer, head, self.len) {
+                    all.extend_from_slice(if is_value == 0 { keys } else { values });
+                }
+            }
+            let data = TensorData::new(all, [1, kv_heads, self.len, head_dim]);
+            Tensor::<4>::from_data(data, device)
+        };
+        KvCache::from_filled((0..layers).map(|layer| (gather(layer, 0), gather(layer, 1))))
     }
 
     /// Tokens held.
@@ -82,5 +170,116 @@ impl SequenceCache {
     /// Whether it holds no token.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// The blocks, the last one perhaps not full.
+    pub fn blocks(&self) -> &[Arc<KvBlock>] {
+        &self.blocks
+    }
+
+    /// Whether the next token needs a new block.
+    pub fn is_full(&self) -> bool {
+        self.len == self.blocks.len() * BLOCK_TOKENS
+    }
+
+    /// Appends a full block that another sequence with the same beginning has.
+    ///
+    /// # Errors
+    /// [`ModelError::Request`] inside a block, and for one of another model.
+    pub fn share(&mut self, block: Arc<KvBlock>) -> Result<()> {
+        if !self.is_full() || block.values.len() != self.layout.block() {
+            return Err(refuse("a block is shared out of place".to_owned()));
+        }
+        self.blocks.push(block);
+        self.len += BLOCK_TOKENS;
+        Ok(())
+    }
+
+    /// A block for tests.
+    #[cfg(test)]
+    pub(crate) fn empty_block(config: &Qwen3Config) -> Arc<KvBlock> {
+        Arc::new(KvBlock::empty(Layout::of(config)))
+    }
+
+    /// Bytes of one block of a model.
+    pub const fn block_bytes(config: &Qwen3Config) -> usize {
+        Layout::of(config).block() * size_of::<f32>()
+    }
+
+    /// Room for one more token, in a block of this sequence's own.
+    pub(super) fn make_room(&mut self) {
+        if self.is_full() {
+            self.blocks.push(Arc::new(KvBlock::empty(self.layout)));
+        }
+    }
+
+    /// Writes the next token's keys and values of `layer`, `[kv_heads, head_dim]`
+    /// each; [`Self::make_room`] came before.
+    pub(super) fn write(&mut self, layer: usize, keys: &[f32], values: &[f32]) {
+        let head_dim = self.layout.head_dim;
+        let (block, row) = (self.len / BLOCK_TOKENS, self.len % BLOCK_TOKENS);
+        let parts = keys
+            .chunks_exact(head_dim)
+            .zip(values.chunks_exact(head_dim));
+        for (head, (key, value)) in parts.enumerate() {
+            for (is_value, new) in [(0, key), (1, value)] {
+                self.plane_mut(block, layer, head, is_value)[row * head_dim..][..head_dim]
+                    .copy_from_slice(new);
+            }
+        }
+    }
+
+    pub(super) const fn kv_heads(&self) -> usize {
+        self.layout.kv_heads
+    }
+
+    /// Keys and values of one head over the first `tokens` tokens, block by
+    /// block, `[tokens of the block, head_dim]` each.
+    pub(super) fn head(
+        &self,
+        layer: usize,
+        head: usize,
+        tokens: usize,
+    ) -> impl Iterator<Item = (&[f32], &[f32])> {
+        let place = self.layout.place(layer, head);
+        let (plane, head_dim) = (self.layout.plane(), self.layout.head_dim);
+        self.blocks.iter().enumerate().map(move |(index, block)| {
+            let rows = (tokens - index * BLOCK_TOKENS).min(BLOCK_TOKENS);
+            let keys = &block.values[place..][..rows * head_dim];
+            let values = &block.values[place + plane..][..rows * head_dim];
+            (keys, values)
+        })
+    }
+
+    fn plane_mut(
+        &mut self,
+        block: usize,
+        layer: usize,
+        head: usize,
+        is_value: usize,
+    ) -> &mut [f32] {
+        let place = self.layout.place(layer, head) + is_value * self.layout.plane();
+        let plane = self.layout.plane();
+        // A block that is shared is copied first.
+        &mut Arc::make_mut(&mut self.blocks[block]).values[place..][..plane]
+    }
+}
+
+impl KvBlock {
+    fn empty(layout: Layout) -> Self {
+        Self {
+            values: vec![0.0; layout.block()].into_boxed_slice(),
+        }
+    }
+}
+
+fn unread() -> ModelError {
+    refuse("the module has read no prompt".to_owned())
+}
+
+fn refuse(reason: String) -> ModelError {
+    ModelError::Request {
+        field: "cache",
+        reason,
     }
 }

@@ -4,10 +4,11 @@ use burn::tensor::Tensor;
 
 use super::attention::attend;
 use super::cache::SequenceCache;
-use super::matrix::Matrix;
+use super::feed_forward::{Buffers, FeedForward, Mlp, Moe};
+use super::matrix::{Matrix, Precision};
 use crate::error::{ModelError, Result};
 use crate::load::transpose;
-use crate::qwen3::rotary::inverse_frequencies;
+use crate::qwen3::rotary::Frequencies;
 use crate::qwen3::weights::{Slot, weight_specs};
 use crate::qwen3::{Qwen3, Qwen3Config};
 
@@ -20,7 +21,7 @@ pub struct CpuDecoder {
     norm: Vec<f32>,
     /// Absent when the embedding is the head.
     head: Option<Matrix>,
-    frequencies: Vec<f32>,
+    frequencies: Frequencies,
 }
 
 #[derive(Clone, Debug)]
@@ -28,9 +29,7 @@ struct Layer {
     /// Rows: query, key, value.
     qkv: Matrix,
     output: Matrix,
-    /// Rows: gate, up.
-    gate_up: Matrix,
-    down: Matrix,
+    feed_forward: FeedForward,
     query_norm: Vec<f32>,
     key_norm: Vec<f32>,
     input_norm: Vec<f32>,
@@ -45,18 +44,30 @@ pub struct Scratch {
     qkv: Vec<f32>,
     context: Vec<f32>,
     projected: Vec<f32>,
-    gate_up: Vec<f32>,
-    inner: Vec<f32>,
+    feed_forward: Box<Buffers>,
     scores: Vec<f32>,
     logits: Vec<f32>,
 }
 
 impl CpuDecoder {
-    /// Copies the weights of `model` from its device.
+    /// Copies the weights of `model` from its device, as exact as they are.
     ///
     /// # Errors
     /// [`ModelError::Config`] when `model` has another shape than `config`.
     pub fn new(model: &Qwen3, config: &Qwen3Config) -> Result<Self> {
+        Self::with_precision(model, config, Precision::Exact)
+    }
+
+    /// [`Self::new`] with a choice of the projections' numbers. Norms, routers
+    /// and an embedding that is not the head stay exact.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_precision(
+        model: &Qwen3,
+        config: &Qwen3Config,
+        precision: Precision,
+    ) -> Result<Self> {
         let mut model = model.clone();
         let mismatch = |reason: String| ModelError::Config {
             field: "model",
@@ -87,16 +98,19 @@ impl CpuDecoder {
         };
         let hidden = config.hidden_size;
         let query_width = config.num_attention_heads * config.head_dim;
-        let embedding = Matrix::stack(vec![next()?], hidden);
+        let stack = |parts, columns| Matrix::stack(parts, columns, precision);
+        let embedding = match config.tie_word_embeddings {
+            true => stack(vec![next()?], hidden),
+            false => Matrix::stack(vec![next()?], hidden, Precision::Exact),
+        };
         let mut layers = Vec::with_capacity(config.num_hidden_layers);
-        for _ in 0..config.num_hidden_layers {
+        for index in 0..config.num_hidden_layers {
             layers.push(Layer {
-                qkv: Matrix::stack(vec![next()?, next()?, next()?], hidden),
-                output: Matrix::stack(vec![next()?], query_width),
+                qkv: stack(vec![next()?, next()?, next()?], hidden),
+                output: stack(vec![next()?], query_width),
                 query_norm: next()?,
                 key_norm: next()?,
-                gate_up: Matrix::stack(vec![next()?, next()?], hidden),
-                down: Matrix::stack(vec![next()?], config.intermediate_size),
+                feed_forward: feed_forward(config, index, precision, &mut next)?,
                 input_norm: next()?,
                 post_norm: next()?,
             });
@@ -104,7 +118,7 @@ impl CpuDecoder {
         let norm = next()?;
         let head = match config.tie_word_embeddings {
             true => None,
-            false => Some(Matrix::stack(vec![next()?], hidden)),
+            false => Some(stack(vec![next()?], hidden)),
         };
         Ok(Self {
             config: config.clone(),
@@ -112,7 +126,7 @@ impl CpuDecoder {
             layers,
             norm,
             head,
-            frequencies: inverse_frequencies(config.head_dim, config.rope_theta),
+            frequencies: Frequencies::new(config),
         })
     }
 
@@ -126,8 +140,7 @@ impl CpuDecoder {
         let layers: usize = self
             .layers
             .iter()
-            .flat_map(|layer| [&layer.qkv, &layer.output, &layer.gate_up, &layer.down])
-            .map(Matrix::bytes)
+            .map(|layer| layer.qkv.bytes() + layer.output.bytes() + layer.feed_forward.bytes())
             .sum();
         layers + self.head.as_ref().unwrap_or(&self.embedding).bytes()
     }
@@ -151,6 +164,9 @@ impl CpuDecoder {
         let hidden = config.hidden_size;
         let count = tokens.len();
         scratch.fit(config, count);
+        for cache in caches.iter_mut() {
+            cache.make_room();
+        }
 
         for (token, row) in tokens.iter().zip(scratch.residual.chunks_exact_mut(hidden)) {
             self.embedding.copy_row(*token as usize, row);
@@ -196,7 +212,7 @@ impl Layer {
     fn attention(
         &self,
         config: &Qwen3Config,
-        frequencies: &[f32],
+        frequencies: &Frequencies,
         index: usize,
         caches: &mut [&mut SequenceCache],
         scratch: &mut Scratch,
@@ -226,15 +242,10 @@ impl Layer {
                 rms_norm(key, &self.key_norm, eps);
                 rotation.apply(key);
             }
-            let heads = &mut cache.heads[index];
-            let new = keys
-                .chunks_exact(head_dim)
-                .zip(values.chunks_exact(head_dim));
-            for (head, (key, value)) in heads.iter_mut().zip(new) {
-                head.keys.extend_from_slice(key);
-                head.values.extend_from_slice(value);
-            }
-            attend(heads, queries, head_dim, context, &mut scratch.scores);
+            cache.write(index, keys, values);
+            let (cache, tokens) = (&**cache, cache.len + 1);
+            let scores = &mut scratch.scores;
+            attend(cache, index, tokens, queries, head_dim, context, scores);
         }
 
         self.output.apply(&scratch.context, &mut scratch.projected);
@@ -242,24 +253,46 @@ impl Layer {
     }
 
     fn feed_forward(&self, config: &Qwen3Config, scratch: &mut Scratch) {
-        let inner = config.intermediate_size;
         rms_norm_rows(
             &scratch.residual,
             &self.post_norm,
             config.rms_norm_eps,
             &mut scratch.normed,
         );
-        self.gate_up.apply(&scratch.normed, &mut scratch.gate_up);
-        let rows = scratch.gate_up.chunks_exact(2 * inner);
-        for (row, product) in rows.zip(scratch.inner.chunks_exact_mut(inner)) {
-            let (gate, up) = row.split_at(inner);
-            for ((product, gate), up) in product.iter_mut().zip(gate).zip(up) {
-                *product = gate / (1.0 + (-gate).exp()) * up;
-            }
-        }
-        self.down.apply(&scratch.inner, &mut scratch.projected);
+        self.feed_forward.apply(
+            &scratch.normed,
+            &mut scratch.projected,
+            &mut scratch.feed_forward,
+        );
         add(&mut scratch.residual, &scratch.projected);
     }
+}
+
+/// The block of layer `index` from the weights that come next.
+fn feed_forward(
+    config: &Qwen3Config,
+    index: usize,
+    precision: Precision,
+    next: &mut impl FnMut() -> Result<Vec<f32>>,
+) -> Result<FeedForward> {
+    let hidden = config.hidden_size;
+    let mlp = |inner: usize, next: &mut dyn FnMut() -> Result<Vec<f32>>| {
+        Ok::<_, ModelError>(Mlp {
+            gate_up: Matrix::stack(vec![next()?, next()?], hidden, precision),
+            down: Matrix::stack(vec![next()?], inner, precision),
+        })
+    };
+    let Some(moe) = config.sparse(index) else {
+        return Ok(FeedForward::Dense(mlp(config.intermediate_size, next)?));
+    };
+    let router = Matrix::stack(vec![next()?], hidden, Precision::Exact);
+    let experts = (0..moe.num_experts).map(|_| mlp(moe.moe_intermediate_size, next));
+    Ok(FeedForward::Sparse(Moe {
+        router,
+        experts: experts.collect::<Result<_>>()?,
+        experts_per_token: moe.num_experts_per_tok,
+        normalise: moe.norm_topk_prob,
+    }))
 }
 
 impl Scratch {
@@ -273,8 +306,6 @@ impl Scratch {
             (&mut self.qkv, query_width + 2 * key_width),
             (&mut self.context, query_width),
             (&mut self.projected, config.hidden_size),
-            (&mut self.gate_up, 2 * config.intermediate_size),
-            (&mut self.inner, config.intermediate_size),
             (&mut self.logits, config.vocab_size),
         ];
         for (buffer, width) in sizes {
@@ -289,12 +320,14 @@ struct Rotation {
 }
 
 impl Rotation {
-    fn at(position: usize, frequencies: &[f32]) -> Self {
+    fn at(position: usize, frequencies: &Frequencies) -> Self {
+        let factor = frequencies.attention_factor;
         let cos_sin = frequencies
+            .inverse
             .iter()
             .map(|frequency| {
                 let (sin, cos) = (position as f32 * frequency).sin_cos();
-                (cos, sin)
+                (cos * factor, sin * factor)
             })
             .collect();
         Self { cos_sin }

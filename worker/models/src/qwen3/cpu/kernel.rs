@@ -121,8 +121,16 @@ fn weighted_sum_on(isa: Isa, weights: &[f32], rows: &[f32], sum: &mut [f32]) {
 /// memory; with this the stream runs at the memory's speed.
 const PREFETCH_BYTES: usize = 512;
 
+/// Partial sums of one dot product. The same for every group: it decides the
+/// order of the additions.
+const ACCUMULATORS: usize = 2;
+
 /// Row after row, so that the weights are one sequential stream, each against
-/// eight inputs at a time and at most three smaller groups.
+/// eight inputs at a time (four where registers are few) and smaller groups.
+///
+/// Every group adds in the same order, so that a vector's products do not depend
+/// on how many others come with it: what a sequence gets in a batch is, bit for
+/// bit, what it gets alone.
 #[inline(always)]
 unsafe fn products_with<S: Simd, W: Stored>(
     weights: &[W],
@@ -136,17 +144,17 @@ unsafe fn products_with<S: Simd, W: Stored>(
         let mut place = row;
         // SAFETY: the caller promises the instruction set.
         unsafe {
-            while inputs.len() >= 8 * columns {
-                place = group::<S, W, 8, 1>(weights, &mut inputs, outputs, place, stride);
+            while S::LANES >= 16 && inputs.len() >= 8 * columns {
+                place = group::<S, W, 8>(weights, &mut inputs, outputs, place, stride);
             }
-            if inputs.len() >= 4 * columns {
-                place = group::<S, W, 4, 2>(weights, &mut inputs, outputs, place, stride);
+            while inputs.len() >= 4 * columns {
+                place = group::<S, W, 4>(weights, &mut inputs, outputs, place, stride);
             }
             if inputs.len() >= 2 * columns {
-                place = group::<S, W, 2, 2>(weights, &mut inputs, outputs, place, stride);
+                place = group::<S, W, 2>(weights, &mut inputs, outputs, place, stride);
             }
             if inputs.len() >= columns {
-                group::<S, W, 1, 4>(weights, &mut inputs, outputs, place, stride);
+                group::<S, W, 1>(weights, &mut inputs, outputs, place, stride);
             }
         }
     }
@@ -155,7 +163,7 @@ unsafe fn products_with<S: Simd, W: Stored>(
 /// One row against the next `N` inputs, which are taken off; returns the place
 /// of the next output.
 #[inline(always)]
-unsafe fn group<S: Simd, W: Stored, const N: usize, const A: usize>(
+unsafe fn group<S: Simd, W: Stored, const N: usize>(
     row: &[W],
     inputs: &mut &[f32],
     outputs: &mut [f32],
@@ -165,7 +173,7 @@ unsafe fn group<S: Simd, W: Stored, const N: usize, const A: usize>(
     let (vectors, rest) = inputs.split_at(N * row.len());
     *inputs = rest;
     // SAFETY: the caller promises the instruction set.
-    for dot in unsafe { dots::<S, W, N, A>(row, vectors) } {
+    for dot in unsafe { dots::<S, W, N>(row, vectors) } {
         outputs[place] = dot;
         place += stride;
     }
@@ -173,16 +181,14 @@ unsafe fn group<S: Simd, W: Stored, const N: usize, const A: usize>(
 }
 
 /// The dot products of a row with `N` vectors of its length, one after the other
-/// in `vectors`. `A` accumulators each hide the latency of the addition.
+/// in `vectors`. [`ACCUMULATORS`] each hide the latency of the addition.
 #[expect(
     clippy::needless_range_loop,
     reason = "indices run over registers: iterators would keep them in memory"
 )]
 #[inline(always)]
-unsafe fn dots<S: Simd, W: Stored, const N: usize, const A: usize>(
-    row: &[W],
-    vectors: &[f32],
-) -> [f32; N] {
+unsafe fn dots<S: Simd, W: Stored, const N: usize>(row: &[W], vectors: &[f32]) -> [f32; N] {
+    const A: usize = ACCUMULATORS;
     let columns = row.len();
     let vectors: [&[f32]; N] = std::array::from_fn(|n| &vectors[n * columns..][..columns]);
     let step = A * S::LANES;
@@ -317,6 +323,25 @@ mod tests {
                 let halves: Vec<half::bf16> =
                     weights.iter().map(|&w| half::bf16::from_f32(w)).collect();
                 check(&halves, rows, columns, vectors, isa);
+            }
+        }
+    }
+
+    #[test]
+    fn a_vector_gets_the_same_bits_in_any_company() {
+        let (rows, columns) = (5, 1000);
+        let weights = numbers(rows * columns, 3);
+        let inputs = numbers(23 * columns, 7);
+        for isa in available() {
+            let mut alone = vec![0.0; 23 * rows];
+            for (input, output) in inputs.chunks(columns).zip(alone.chunks_mut(rows)) {
+                products_on(isa, &weights, input, columns, output, rows);
+            }
+            for vectors in 2..=23 {
+                let mut together = vec![0.0; vectors * rows];
+                let inputs = &inputs[..vectors * columns];
+                products_on(isa, &weights, inputs, columns, &mut together, rows);
+                assert_eq!(together, alone[..vectors * rows], "{isa:?} {vectors}");
             }
         }
     }

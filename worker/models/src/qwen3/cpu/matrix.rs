@@ -1,13 +1,49 @@
 //! A weight matrix by rows, and its product with a few vectors.
 
+use std::ops::Range;
+
 use half::bf16;
 use rayon::prelude::*;
 
+use super::int8::{Int8Rows, Int8Vectors};
 use super::kernel::products;
-use super::simd::Stored;
 
 /// Multiplications below which one thread is faster than two.
 const PARALLEL_WORK: usize = 512 * 1024;
+
+/// The numbers in which a decoder keeps its projections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// As loaded: f32, or bf16 where that loses nothing.
+    #[default]
+    Exact,
+    /// Rounded to bf16: half the memory traffic of f32.
+    Bf16,
+    /// Eight bits and a scale for every 64: a quarter, see
+    /// `illumine models precision` for the error.
+    Int8,
+}
+
+impl Precision {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Exact, Self::Bf16, Self::Int8];
+
+    /// The one called `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|precision| precision.name() == name)
+    }
+
+    /// Its name: `exact`, `bf16` or `int8`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
+}
 
 /// `[rows, columns]`, row-major.
 #[derive(Clone, Debug)]
@@ -21,20 +57,25 @@ pub(super) struct Matrix {
 enum Values {
     F32(Vec<f32>),
     Bf16(Vec<bf16>),
+    Int8(Int8Rows),
 }
 
 impl Matrix {
-    /// Stacks matrices of the same `columns`, given row-major, into one. They
-    /// are kept as bf16 when every value is one already, as after loading a
+    /// Stacks matrices of the same `columns`, given row-major, into one. Exact
+    /// ones are kept as bf16 when every value is one already, as after loading a
     /// bf16 checkpoint: half the memory traffic for the same result.
-    pub(super) fn stack(parts: Vec<Vec<f32>>, columns: usize) -> Self {
-        let exact = parts
-            .iter()
-            .flatten()
-            .all(|value| bf16::from_f32(*value).to_f32().to_bits() == value.to_bits());
+    pub(super) fn stack(parts: Vec<Vec<f32>>, columns: usize, precision: Precision) -> Self {
+        let is_bf16 = |value: &f32| bf16::from_f32(*value).to_f32().to_bits() == value.to_bits();
+        let as_bf16 = match precision {
+            Precision::Exact => parts.iter().flatten().all(is_bf16),
+            Precision::Bf16 => true,
+            Precision::Int8 => false,
+        };
         let count: usize = parts.iter().map(Vec::len).sum();
         let all = parts.iter().flatten();
-        let values = if exact {
+        let values = if precision == Precision::Int8 {
+            Values::Int8(Int8Rows::new(parts.iter().map(Vec::as_slice), columns))
+        } else if as_bf16 {
             let mut halves = Vec::with_capacity(count);
             halves.extend(all.map(|&value| bf16::from_f32(value)));
             Values::Bf16(halves)
@@ -54,11 +95,16 @@ impl Matrix {
         self.rows
     }
 
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// Bytes of the stored weights.
     pub(super) fn bytes(&self) -> usize {
         match &self.values {
             Values::F32(values) => size_of_val(values.as_slice()),
             Values::Bf16(values) => size_of_val(values.as_slice()),
+            Values::Int8(values) => values.bytes(),
         }
     }
 
@@ -72,51 +118,72 @@ impl Matrix {
                     *out = value.to_f32();
                 }
             }
+            Values::Int8(values) => values.copy_row(row, out),
         }
     }
 
     /// `outputs[n] = self · inputs[n]`: `inputs` is `[vectors, columns]`,
     /// `outputs` `[vectors, rows]`.
     pub(super) fn apply(&self, inputs: &[f32], outputs: &mut [f32]) {
+        let (rows, columns) = (self.rows, self.columns);
+        let vectors = inputs.len() / columns;
         match &self.values {
-            Values::F32(values) => apply(values, self.rows, self.columns, inputs, outputs),
-            Values::Bf16(values) => apply(values, self.rows, self.columns, inputs, outputs),
+            Values::F32(values) => {
+                share_rows(rows, columns, vectors, outputs, |rows, out, stride| {
+                    let weights = &values[rows.start * columns..rows.end * columns];
+                    products(weights, inputs, columns, out, stride);
+                })
+            }
+            Values::Bf16(values) => {
+                share_rows(rows, columns, vectors, outputs, |rows, out, stride| {
+                    let weights = &values[rows.start * columns..rows.end * columns];
+                    products(weights, inputs, columns, out, stride);
+                })
+            }
+            Values::Int8(values) => {
+                let inputs = Int8Vectors::new(inputs, columns);
+                share_rows(rows, columns, vectors, outputs, |rows, out, stride| {
+                    values.products(rows, &inputs, out, stride);
+                });
+            }
         }
     }
 }
 
-fn apply<W: Stored>(
-    weights: &[W],
+/// Calls `run(range, out, stride)` for ranges that cover `rows`, on several
+/// threads where that is worth while; it writes the product of row
+/// `range.start + r` with vector `n` to `out[n·stride + r]`.
+fn share_rows(
     rows: usize,
     columns: usize,
-    inputs: &[f32],
+    vectors: usize,
     outputs: &mut [f32],
+    run: impl Fn(Range<usize>, &mut [f32], usize) + Sync,
 ) {
-    let vectors = inputs.len() / columns;
     let threads = rayon::current_num_threads();
     if threads < 2 || rows * columns * vectors < PARALLEL_WORK {
-        products(weights, inputs, columns, outputs, rows);
+        run(0..rows, outputs, rows);
         return;
     }
     // Two shares a thread, so that a thread that starts late is waited for less.
     let share = rows.div_ceil(threads * 2);
+    let range = |number: usize| number * share..((number + 1) * share).min(rows);
     if vectors == 1 {
-        weights
-            .par_chunks(share * columns)
-            .zip(outputs.par_chunks_mut(share))
-            .for_each(|(weights, outputs)| {
-                products(weights, inputs, columns, outputs, outputs.len());
-            });
+        outputs
+            .par_chunks_mut(share)
+            .enumerate()
+            .for_each(|(number, out)| run(range(number), out, share));
         return;
     }
     // With several vectors a share's outputs are strided: each share fills a
     // block of its own, which is copied to its place.
-    let blocks: Vec<Vec<f32>> = weights
-        .par_chunks(share * columns)
-        .map(|weights| {
-            let rows = weights.len() / columns;
-            let mut block = vec![0.0; rows * vectors];
-            products(weights, inputs, columns, &mut block, rows);
+    let blocks: Vec<Vec<f32>> = (0..rows.div_ceil(share))
+        .into_par_iter()
+        .map(|number| {
+            let range = range(number);
+            let mut block = vec![0.0; range.len() * vectors];
+            let stride = range.len();
+            run(range, &mut block, stride);
             block
         })
         .collect();
@@ -147,7 +214,7 @@ mod tests {
             let mut alone = vec![0.0; vectors * rows];
             products(&weights, &inputs, columns, &mut alone, rows);
             let mut shared = vec![0.0; vectors * rows];
-            let matrix = Matrix::stack(vec![weights], columns);
+            let matrix = Matrix::stack(vec![weights], columns, Precision::Exact);
             assert!(rows * columns > PARALLEL_WORK);
             matrix.apply(&inputs, &mut shared);
             assert_eq!(alone, shared);
@@ -156,12 +223,37 @@ mod tests {
 
     #[test]
     fn half_width_is_kept_only_when_exact() {
-        let exact = Matrix::stack(vec![vec![0.5, -1.25], vec![3.0, 0.0]], 2);
+        let exact = Matrix::stack(vec![vec![0.5, -1.25], vec![3.0, 0.0]], 2, Precision::Exact);
         assert_eq!((exact.rows(), exact.bytes()), (2, 8));
-        let inexact = Matrix::stack(vec![vec![0.5, 0.1]], 2);
+        let inexact = Matrix::stack(vec![vec![0.5, 0.1]], 2, Precision::Exact);
         assert_eq!((inexact.rows(), inexact.bytes()), (1, 8));
         let mut row = [0.0; 2];
         inexact.copy_row(0, &mut row);
         assert_eq!(row, [0.5, 0.1]);
+        let rounded = Matrix::stack(vec![vec![0.5, 0.1]], 2, Precision::Bf16);
+        assert_eq!(rounded.bytes(), 4);
+    }
+
+    #[test]
+    fn int8_on_threads_and_on_one_agree_and_are_near() {
+        let (rows, columns) = (1030, 516);
+        let weights = ramp(rows * columns);
+        let exact = Matrix::stack(vec![weights.clone()], columns, Precision::Exact);
+        let rounded = Matrix::stack(vec![weights.clone()], columns, Precision::Int8);
+        assert!(rounded.bytes() * 3 < exact.bytes());
+        for vectors in [1, 3] {
+            let inputs = ramp(vectors * columns);
+            let (mut near, mut far) = (vec![0.0; vectors * rows], vec![0.0; vectors * rows]);
+            exact.apply(&inputs, &mut near);
+            rounded.apply(&inputs, &mut far);
+            let rows_alone = Int8Rows::new([weights.as_slice()], columns);
+            let mut alone = vec![0.0; vectors * rows];
+            let quantised = Int8Vectors::new(&inputs, columns);
+            rows_alone.products(0..rows, &quantised, &mut alone, rows);
+            assert_eq!(alone, far);
+            for (near, far) in near.iter().zip(&far) {
+                assert!((near - far).abs() < 0.005 * near.abs(), "{near} {far}");
+            }
+        }
     }
 }

@@ -4,7 +4,8 @@
 //! it is bound by memory traffic, and for small models by the cost of
 //! dispatching tensor operations. Here the weights lie row by row (`[out, in]`)
 //! in as few matrices as possible (query, key and value are one, gate and up
-//! another), as bf16 when that loses nothing, and a step is a fixed sequence of
+//! another), as bf16 when that loses nothing or as int8 when asked ([`Precision`]),
+//! and a step is a fixed sequence of
 //! matrix-vector products over reused buffers.
 //!
 //! The prompt is read by the [`Qwen3`](super::Qwen3) module, whose cache
@@ -13,9 +14,12 @@
 mod attention;
 mod cache;
 mod decoder;
+mod feed_forward;
+mod int8;
 mod kernel;
 mod matrix;
 mod simd;
 
-pub use cache::SequenceCache;
+pub use cache::{BLOCK_TOKENS, KvBlock, SequenceCache};
 pub use decoder::{CpuDecoder, Scratch};
+pub use matrix::Precision;

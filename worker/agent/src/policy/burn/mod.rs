@@ -1,0 +1,290 @@
+//! A Hugging Face model folder, run in this process: a text model behind an
+//! engine that serves many requests at once, or a model that looks at pictures.
+
+mod text;
+mod vision;
+
+use std::path::Path;
+
+use futures::{StreamExt, stream};
+use illumine_models::device::parse_device_and_precision;
+use illumine_models::generate::{self, GenerationRequest, LanguageModel, VisionLanguageModel};
+use illumine_models::load::ModelFolder;
+use illumine_models::sampling::SamplingParams;
+use illumine_types::document::Usage;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use self::text::TextWriter;
+use self::vision::VisionWriter;
+use super::demo;
+use super::{ChatRequest, Delta, DeltaStream, FinishReason, Policy, PolicyError};
+
+/// A model loaded once and shared by all requests.
+#[derive(Clone)]
+pub struct BurnPolicy {
+    name: String,
+    summary: String,
+    writer: Writer,
+}
+
+#[derive(Clone)]
+enum Writer {
+    Text(TextWriter),
+    Vision(VisionWriter),
+}
+
+/// A model of either kind.
+enum Model {
+    Text(Box<LanguageModel>),
+    Vision(Box<VisionLanguageModel>),
+}
+
+impl std::fmt::Debug for BurnPolicy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BurnPolicy")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// New tokens when the request does not say.
+const DEFAULT_MAX_TOKENS: usize = 4096;
+
+/// Loads `demo` or the folder of a text model onto a device; blocks while it
+/// reads.
+///
+/// # Errors
+/// `model_load`, naming the file and the field at fault.
+pub fn load_model(model: &str, device: &str) -> Result<LanguageModel, PolicyError> {
+    match load(model, device)? {
+        Model::Text(loaded) => Ok(*loaded),
+        Model::Vision(_) => Err(load_error(
+            model,
+            &"it looks at pictures, and only text models are served here",
+        )),
+    }
+}
+
+fn load(model: &str, device: &str) -> Result<Model, PolicyError> {
+    let failed = |error: &dyn std::fmt::Display| load_error(model, error);
+    let (device, precision) = parse_device_and_precision(device).map_err(|error| failed(&error))?;
+    let folder = match model == demo::NAME {
+        true => Some(demo::unpack().map_err(|error| failed(&error))?),
+        false => None,
+    };
+    let path = folder
+        .as_ref()
+        .map_or(Path::new(model), |folder| folder.path());
+    let opened = ModelFolder::open(path).map_err(|error| failed(&error))?;
+    match opened.vision {
+        None => LanguageModel::load_as(path, &device, precision)
+            .map(|loaded| Model::Text(Box::new(loaded))),
+        Some(_) => {
+            VisionLanguageModel::load(path, &device).map(|loaded| Model::Vision(Box::new(loaded)))
+        }
+    }
+    .map_err(|error| failed(&error))
+}
+
+fn load_error(model: &str, error: &dyn std::fmt::Display) -> PolicyError {
+    PolicyError::permanent(
+        "model_load",
+        format!("the policy `burn:{model}` cannot be loaded: {error}"),
+    )
+}
+
+impl BurnPolicy {
+    /// Loads `demo` or a model folder; blocks while it reads.
+    ///
+    /// # Errors
+    /// `model_load`, naming the file and the field at fault.
+    pub fn load(model: &str, device: &str) -> Result<Self, PolicyError> {
+        let is_demo = model == demo::NAME;
+        let (writer, parameters) = match load(model, device)? {
+            Model::Text(loaded) => {
+                let parameters = loaded.folder().config.num_parameters();
+                (Writer::Text(TextWriter::new(*loaded, is_demo)?), parameters)
+            }
+            Model::Vision(loaded) => {
+                let parameters = loaded.model().num_parameters();
+                (Writer::Vision(VisionWriter::new(*loaded)), parameters)
+            }
+        };
+        let millions = parameters as f64 / 1e6;
+        let summary = if is_demo {
+            format!(
+                "demo policy ({millions:.1} M parameters): shows how things work, knows nothing"
+            )
+        } else {
+            let name = Path::new(model)
+                .file_name()
+                .map_or_else(|| model.into(), |name| name.to_string_lossy().into_owned());
+            format!("{name} ({millions:.0} M parameters) on {device}")
+        };
+        Ok(Self {
+            name: format!("burn:{model}"),
+            summary,
+            writer,
+        })
+    }
+
+    fn folder(&self) -> &ModelFolder {
+        match &self.writer {
+            Writer::Text(writer) => writer.folder(),
+            Writer::Vision(writer) => writer.folder(),
+        }
+    }
+}
+
+/// A request's sampling, and the tokens that its answer may have.
+fn prepare(request: &ChatRequest, prompt_ids: Vec<u32>) -> GenerationRequest {
+    let mut prepared = GenerationRequest::new(prompt_ids);
+    prepared.max_new_tokens = request.max_tokens.map_or(DEFAULT_MAX_TOKENS, |tokens| {
+        usize::try_from(tokens).unwrap_or(usize::MAX)
+    });
+    prepared.sampling = SamplingParams {
+        temperature: request.temperature.unwrap_or(0.0),
+        top_p: request.top_p.unwrap_or(1.0),
+        seed: request.seed,
+        ..SamplingParams::default()
+    };
+    prepared
+}
+
+fn prompt_error(error: illumine_models::ModelError) -> PolicyError {
+    PolicyError::permanent("model_prompt", error.to_string())
+}
+
+fn crashed() -> PolicyError {
+    PolicyError::transient("model_crashed", "the model stopped unexpectedly")
+}
+
+/// The end of an answer, for whoever reads it.
+fn finished(
+    reason: generate::FinishReason,
+    prompt_tokens: usize,
+    completion_tokens: usize,
+) -> Result<Delta, PolicyError> {
+    let usage = Usage {
+        prompt_tokens: prompt_tokens as u64,
+        completion_tokens: completion_tokens as u64,
+    };
+    let reason = match reason {
+        generate::FinishReason::Stop => FinishReason::Stop,
+        generate::FinishReason::Length => FinishReason::Length,
+        generate::FinishReason::Cancelled => return Err(PolicyError::Cancelled),
+    };
+    Ok(Delta::Finished { reason, usage })
+}
+
+type Pieces = mpsc::Sender<Result<Delta, PolicyError>>;
+
+impl Policy for BurnPolicy {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn summary(&self) -> String {
+        self.summary.clone()
+    }
+
+    fn vision(&self) -> bool {
+        matches!(self.writer, Writer::Vision(_))
+    }
+
+    fn system_prompt(&self) -> Option<&str> {
+        self.folder().system_prompt.as_deref()
+    }
+
+    fn stream(&self, request: ChatRequest, cancel: CancellationToken) -> DeltaStream {
+        let (sender, receiver) = mpsc::channel(64);
+        let writer = self.writer.clone();
+        tokio::spawn(async move {
+            let written = match writer {
+                Writer::Text(writer) => writer.write(request, cancel, &sender).await,
+                Writer::Vision(writer) => writer.write(request, cancel, &sender).await,
+            };
+            if let Err(error) = written {
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|piece| (piece, receiver))
+        })
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::super::ChatImage;
+    use super::*;
+
+    const FOLDER: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../models/tests/fixtures/qwen25_vl/text_only"
+    );
+
+    fn picture(level: u8) -> ChatImage {
+        let image = image::RgbImage::from_pixel(8, 8, image::Rgb([level, 255 - level, 90]));
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+        ChatImage {
+            bytes: bytes.into_inner().into(),
+            mime: "image/png".into(),
+        }
+    }
+
+    async fn ask(policy: &BurnPolicy, images: Vec<ChatImage>) -> Result<String, PolicyError> {
+        let request = ChatRequest {
+            prompt: "the cake?".into(),
+            inputs: images.len(),
+            images,
+            max_tokens: Some(40),
+            temperature: Some(1.0),
+            seed: Some(5),
+            ..ChatRequest::default()
+        };
+        let mut stream = policy.stream(request, CancellationToken::new());
+        let mut text = String::new();
+        while let Some(piece) = stream.next().await {
+            if let Delta::Text(piece) = piece? {
+                text += &piece;
+            }
+        }
+        Ok(text)
+    }
+
+    #[tokio::test]
+    async fn a_vision_folder_looks_at_the_pictures() {
+        let policy = BurnPolicy::load(FOLDER, "flex").unwrap();
+        assert!(policy.vision());
+        let one = ask(&policy, vec![picture(0)]).await.unwrap();
+        assert_eq!(ask(&policy, vec![picture(0)]).await.unwrap(), one);
+        assert_ne!(ask(&policy, vec![picture(255)]).await.unwrap(), one);
+        assert_ne!(ask(&policy, vec![]).await.unwrap(), one);
+        let both = ask(&policy, vec![picture(0), picture(255)]).await.unwrap();
+        let turned = ask(&policy, vec![picture(255), picture(0)]).await.unwrap();
+        assert_ne!(both, turned, "their order is told apart");
+    }
+
+    #[tokio::test]
+    async fn a_bad_picture_is_named_by_its_index() {
+        let policy = BurnPolicy::load(FOLDER, "flex").unwrap();
+        let broken = ChatImage {
+            bytes: "<html>".into(),
+            mime: "image/png".into(),
+        };
+        let error = ask(&policy, vec![picture(0), broken]).await.unwrap_err();
+        assert_eq!(error.code(), "model_prompt");
+        assert!(error.to_string().contains("input 1"), "{error}");
+    }
+
+    #[test]
+    fn the_demo_policy_does_not_look() {
+        assert!(!BurnPolicy::load(demo::NAME, "flex").unwrap().vision());
+    }
+}

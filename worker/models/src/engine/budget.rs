@@ -1,0 +1,111 @@
+//! Arithmetic of KV memory.
+
+use crate::error::{ModelError, Result};
+use crate::qwen3::Qwen3Config;
+use crate::qwen3::cpu::{BLOCK_TOKENS, SequenceCache};
+
+/// The module's cache grows by at least this many tokens, and doubles.
+const MODULE_CHUNK: usize = 256;
+
+/// The budget and the sizes that it is spent in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KvBudget {
+    pub(super) bytes: usize,
+    /// Bytes of a block.
+    pub(super) block: usize,
+}
+
+impl KvBudget {
+    pub(super) const fn new(bytes: usize, config: &Qwen3Config) -> Self {
+        Self {
+            bytes,
+            block: SequenceCache::block_bytes(config),
+        }
+    }
+
+    /// Bytes of the blocks that hold `tokens`.
+    pub(super) const fn blocks(&self, tokens: usize) -> usize {
+        tokens.div_ceil(BLOCK_TOKENS).saturating_mul(self.block)
+    }
+
+    /// The most that the module's own cache takes for `tokens`, which doubles
+    /// when it is full.
+    pub(super) fn module(&self, tokens: usize) -> usize {
+        let capacity = tokens.saturating_mul(2).next_multiple_of(MODULE_CHUNK);
+        self.block.saturating_mul(capacity) / BLOCK_TOKENS
+    }
+
+    /// The most that a request ever takes alone. `paged` sequences use the
+    /// module's cache while their prompt is read.
+    pub(super) fn most(&self, prompt: usize, total: usize, paged: bool) -> usize {
+        match paged {
+            true => self.blocks(total).saturating_add(self.module(prompt)),
+            false => self.module(total),
+        }
+    }
+
+    /// The most tokens in all that a request with this prompt can have alone.
+    pub(super) fn longest(&self, prompt: usize, paged: bool) -> usize {
+        match paged {
+            true => self.bytes.saturating_sub(self.module(prompt)) / self.block * BLOCK_TOKENS,
+            // Twice the tokens, rounded up.
+            false => (self.bytes / self.block * BLOCK_TOKENS / 2).saturating_sub(MODULE_CHUNK),
+        }
+    }
+
+    /// # Errors
+    /// [`ModelError::Request`] when a request would not fit even alone.
+    pub(super) fn check(&self, prompt: usize, total: usize, paged: bool) -> Result<()> {
+        let needed = self.most(prompt, total, paged);
+        if needed <= self.bytes {
+            return Ok(());
+        }
+        Err(ModelError::Request {
+            field: "max_tokens",
+            reason: format!(
+                "{total} tokens ({prompt} of prompt) need {} MiB of keys and values; the budget \
+                 is {} MiB: ask for fewer tokens, or raise the budget",
+                needed.div_ceil(1 << 20),
+                self.bytes >> 20
+            ),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_never_fits_is_refused_with_its_numbers() {
+        let config = Qwen3Config {
+            num_hidden_layers: 4,
+            num_key_value_heads: 2,
+            head_dim: 64,
+            ..Qwen3Config::default()
+        };
+        // 4 KiB a token, 256 KiB a block.
+        let budget = KvBudget::new(8 << 20, &config);
+        assert_eq!(budget.blocks(65), 512 << 10);
+        budget.check(100, 1700, true).unwrap();
+        let error = budget.check(100, 3000, true).unwrap_err().to_string();
+        for part in ["max_tokens", "3000", "100", "13 MiB", "8 MiB"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+        assert!(
+            budget.check(800, 810, true).is_err(),
+            "reading it needs more"
+        );
+        assert!(budget.check(1, 2000, false).is_err());
+        for (prompt, paged) in [(1, true), (1, false), (300, true), (100, false)] {
+            let longest = budget.longest(prompt, paged);
+            assert!(longest > prompt);
+            budget.check(prompt, longest, paged).unwrap();
+        }
+        assert!(
+            budget
+                .check(300, budget.longest(300, true) + 1, true)
+                .is_err()
+        );
+    }
+}

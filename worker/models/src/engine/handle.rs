@@ -1,0 +1,209 @@
+//! The engine as its users hold it.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use super::budget::KvBudget;
+use super::config::EngineConfig;
+use super::memory;
+use super::metrics::Metrics;
+use super::request::{EngineRequest, Event, Sink};
+use super::scheduler::Scheduler;
+use super::sequence::{Submitted, prepare};
+use super::step;
+use crate::error::{ModelError, Result};
+use crate::generate::{CancelFlag, LanguageModel};
+
+/// A running engine. Cloning it is cheap; its thread ends after the last clone
+/// is dropped and the last answer has ended.
+#[derive(Clone)]
+pub struct Engine {
+    model: Arc<LanguageModel>,
+    requests: mpsc::Sender<Submitted>,
+    shared: Arc<Shared>,
+    thread: Arc<JoinHandle<()>>,
+    budget: KvBudget,
+    max_queued: usize,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("metrics", &self.metrics())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the engine's thread and its handles share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    metrics: Mutex<Metrics>,
+    /// Requests submitted and not ended.
+    pending: AtomicUsize,
+}
+
+impl Shared {
+    pub(super) fn publish(&self, metrics: &Metrics) {
+        let mut held = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        held.clone_from(metrics);
+    }
+}
+
+/// Counts a request as pending until it is dropped with its sink.
+struct Pending(Arc<Shared>);
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.pending.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Engine {
+    /// Starts an engine for `model` on a thread of its own.
+    ///
+    /// # Errors
+    /// [`ModelError::Engine`] when the system gives no thread.
+    pub fn start(model: Arc<LanguageModel>, config: &EngineConfig) -> Result<Self> {
+        let bytes = config
+            .kv_budget_bytes
+            .unwrap_or_else(memory::default_budget);
+        let budget = KvBudget::new(bytes, &model.folder().config);
+        let (requests, receiver) = mpsc::channel();
+        let shared = Arc::new(Shared::default());
+        shared.publish(&Metrics {
+            kv_budget_bytes: bytes,
+            ..Metrics::default()
+        });
+        let thread = {
+            let (model, shared, config) = (Arc::clone(&model), Arc::clone(&shared), config.clone());
+            move || {
+                let scheduler = Scheduler::new(&model, budget, &config);
+                step::run(scheduler, &receiver, &shared);
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("engine".to_owned())
+            .spawn(thread)
+            .map_err(|error| ModelError::Engine(format!("no thread for it: {error}")))?;
+        Ok(Self {
+            model,
+            requests,
+            shared,
+            thread: Arc::new(thread),
+            budget,
+            max_queued: config.max_concurrency.max(1) + config.max_waiting,
+        })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &LanguageModel {
+        &self.model
+    }
+
+    /// Asks for an answer. `sink` is called on the engine's thread with each
+    /// piece; the flag ends the answer within a step.
+    ///
+    /// # Errors
+    /// - [`ModelError::Request`] naming what makes the request impossible: an
+    ///   empty prompt or one beyond the context, a parameter out of range, more
+    ///   tokens than the KV budget can ever hold;
+    /// - [`ModelError::Busy`] when as many wait as may;
+    /// - [`ModelError::Engine`] when the engine has stopped.
+    pub fn submit(&self, request: EngineRequest, mut sink: Sink) -> Result<CancelFlag> {
+        let sampler = prepare(&self.model, &request)?;
+        let generation = &request.generation;
+        let prompt = generation.prompt_ids.len();
+        let total = prompt + self.model.longest_answer(generation);
+        let paged = self.model.decoder().is_some();
+        self.budget.check(prompt, total, paged)?;
+
+        let pending = self.shared.pending.fetch_add(1, Ordering::Relaxed);
+        let guard = Pending(Arc::clone(&self.shared));
+        if pending >= self.max_queued {
+            return Err(ModelError::Busy {
+                pending,
+                limit: self.max_queued,
+            });
+        }
+        let cancel = CancelFlag::default();
+        let submitted = Submitted {
+            request,
+            sampler,
+            sink: Box::new(move |event| {
+                let _counted = &guard;
+                sink(event)
+            }),
+            cancel: cancel.clone(),
+            at: Instant::now(),
+        };
+        self.requests
+            .send(submitted)
+            .map_err(|_| ModelError::Engine("it has stopped".to_owned()))?;
+        Ok(cancel)
+    }
+
+    /// Asks for an answer and gives its pieces as an iterator that blocks.
+    ///
+    /// # Errors
+    /// Those of [`Self::submit`].
+    pub fn stream(&self, request: EngineRequest) -> Result<EventStream> {
+        let (sender, events) = mpsc::channel();
+        let sink = move |event| match sender.send(event) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        };
+        let cancel = self.submit(request, Box::new(sink))?;
+        Ok(EventStream { events, cancel })
+    }
+
+    /// Tokens that an answer to a prompt of `prompt` tokens can have by the
+    /// context and by the KV budget.
+    pub fn longest_answer(&self, prompt: usize) -> usize {
+        let context = self.model.folder().config.context_length();
+        let paged = self.model.decoder().is_some();
+        let most = self.budget.longest(prompt, paged).min(context);
+        most.saturating_sub(prompt)
+    }
+
+    /// Whether its thread still serves.
+    pub fn is_running(&self) -> bool {
+        !self.thread.is_finished()
+    }
+
+    /// What it is doing.
+    pub fn metrics(&self) -> Metrics {
+        let held = self.shared.metrics.lock();
+        held.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The pieces of one answer. Dropping it cancels the request.
+#[derive(Debug)]
+pub struct EventStream {
+    events: mpsc::Receiver<Event>,
+    cancel: CancelFlag,
+}
+
+impl EventStream {
+    /// Ends the answer within a step.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+}
+
+impl Iterator for EventStream {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        self.events.recv().ok()
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}

@@ -1,0 +1,48 @@
+//! How much memory is free.
+
+use std::fs;
+
+/// Of the free memory, what keys and values may take.
+const SHARE: (u64, u64) = (1, 2);
+/// Where the system does not say.
+const UNKNOWN: u64 = 1 << 30;
+
+/// The default budget: half of what is free now, in the machine and in the
+/// control group of this process.
+pub(super) fn default_budget() -> usize {
+    let machine = fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| available(&text));
+    let number = |name: &str| -> Option<u64> {
+        let text = fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?;
+        text.trim().parse().ok()
+    };
+    let group = match (number("memory.max"), number("memory.current")) {
+        (Some(most), Some(used)) => Some(most.saturating_sub(used)),
+        _ => None,
+    };
+    let free = machine.into_iter().chain(group).min().unwrap_or(UNKNOWN);
+    usize::try_from(free / SHARE.1 * SHARE.0).unwrap_or(usize::MAX)
+}
+
+/// Bytes of `MemAvailable` in `/proc/meminfo`.
+fn available(text: &str) -> Option<u64> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_available_memory_is_read() {
+        let text = "MemTotal:       24 kB\nMemAvailable:   10 kB\n";
+        assert_eq!(available(text), Some(10_240));
+        assert_eq!(available("MemTotal: 24 kB\n"), None);
+        assert!(default_budget() > 0);
+    }
+}

@@ -1,0 +1,49 @@
+//! One model serving many requests at once.
+//!
+//! ```text
+//! Engine::submit ──channel──▶ waiting ──admit──▶ active ─┬─ one chunk of a prompt
+//!   (any thread)              (in order)   (KV budget)    └─ one token of every answer
+//!        ▲                                                    │ sample, stop, log-probabilities
+//!        └───────────── Event::Text … Finished ◀──────────────┘
+//! ```
+//!
+//! - **Continuous batching** (Yu et al., *Orca*, OSDI 2022): requests join and
+//!   leave between steps.
+//! - **KV memory** is handed out in blocks of
+//!   [`BLOCK_TOKENS`](crate::qwen3::cpu::BLOCK_TOKENS) under a budget of bytes
+//!   (Kwon et al., arXiv:2309.06180). When answers outgrow it, the youngest
+//!   request gives its memory back and is read again later; its text goes on
+//!   where it was.
+//! - **Prefix reuse**: whole blocks of a prompt serve every later prompt that
+//!   begins with the same tokens, least recently used ones going first.
+//! - **Chunked prefill** (Agrawal et al., arXiv:2308.16369): a prompt is read a
+//!   block at a time, between the steps of the others.
+//! - **Independence**: a request's text is bit for bit what it would get alone.
+//!   The decode step adds in the same order for one sequence and for many, a
+//!   block is always read as a block of its own, only blocks read that way are
+//!   shared, and every request has its own random numbers.
+//!
+//! On `flex` answers are decoded together by [`CpuDecoder`]; on other devices
+//! one after the other by the [`Qwen3`] module, without prefix reuse.
+//!
+//! [`CpuDecoder`]: crate::qwen3::cpu::CpuDecoder
+//! [`Qwen3`]: crate::qwen3::Qwen3
+
+mod budget;
+mod config;
+mod handle;
+mod lane;
+mod logprobs;
+mod memory;
+mod metrics;
+mod prefix;
+mod request;
+mod scheduler;
+mod sequence;
+mod step;
+
+pub use config::EngineConfig;
+pub use handle::{Engine, EventStream};
+pub use logprobs::TokenLogprob;
+pub use metrics::Metrics;
+pub use request::{EngineRequest, Event, Sink, Summary};

@@ -1,0 +1,140 @@
+//! Blocks of prompts that were read before.
+//!
+//! A tree: a node is a full block of tokens behind its parent's. What a block
+//! holds depends on all tokens before it, so that it is found by its parent and
+//! its own tokens (Zheng et al., *RadixAttention*, arXiv:2312.07104, §3, with
+//! blocks for edges).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::qwen3::cpu::KvBlock;
+
+/// A node's number.
+pub(super) type NodeId = u64;
+
+/// The beginning of every prompt.
+pub(super) const ROOT: NodeId = 0;
+
+type Key = (NodeId, Box<[u32]>);
+
+#[derive(Debug, Default)]
+pub(super) struct PrefixCache {
+    children: HashMap<Key, NodeId>,
+    nodes: HashMap<NodeId, Node>,
+    last_id: NodeId,
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Node {
+    key: Key,
+    block: Arc<KvBlock>,
+    children: usize,
+    last_used: u64,
+}
+
+impl PrefixCache {
+    /// Blocks held.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The block of `tokens` behind `parent`, if it was read before.
+    pub(super) fn get(&mut self, parent: NodeId, tokens: &[u32]) -> Option<(NodeId, Arc<KvBlock>)> {
+        let id = *self.children.get(&(parent, tokens.into()))?;
+        let node = self.nodes.get_mut(&id)?;
+        self.clock += 1;
+        node.last_used = self.clock;
+        Some((id, Arc::clone(&node.block)))
+    }
+
+    /// Keeps the block of `tokens` behind `parent`.
+    pub(super) fn insert(&mut self, parent: NodeId, tokens: &[u32], block: Arc<KvBlock>) -> NodeId {
+        let key: Key = (parent, tokens.into());
+        if let Some(id) = self.children.get(&key) {
+            return *id;
+        }
+        self.last_id += 1;
+        self.clock += 1;
+        let id = self.last_id;
+        self.children.insert(key.clone(), id);
+        let node = Node {
+            key,
+            block,
+            children: 0,
+            last_used: self.clock,
+        };
+        self.nodes.insert(id, node);
+        if let Some(parent) = self.nodes.get_mut(&parent) {
+            parent.children += 1;
+        }
+        id
+    }
+
+    /// Forgets the least recently used block that no sequence holds and no other
+    /// block follows; false when there is none.
+    pub(super) fn evict(&mut self) -> bool {
+        let free = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.children == 0 && Arc::strong_count(&node.block) == 1)
+            .min_by_key(|(_, node)| node.last_used)
+            .map(|(id, _)| *id);
+        let Some(node) = free.and_then(|id| self.nodes.remove(&id)) else {
+            return false;
+        };
+        self.children.remove(&node.key);
+        if let Some(parent) = self.nodes.get_mut(&node.key.0) {
+            parent.children -= 1;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Qwen3Config;
+    use crate::qwen3::cpu::SequenceCache;
+
+    fn block() -> Arc<KvBlock> {
+        let config = Qwen3Config {
+            num_hidden_layers: 1,
+            num_key_value_heads: 1,
+            head_dim: 2,
+            ..Qwen3Config::default()
+        };
+        SequenceCache::empty_block(&config)
+    }
+
+    #[test]
+    fn a_block_is_found_behind_its_own_beginning_alone() {
+        let mut cache = PrefixCache::default();
+        let first = cache.insert(ROOT, &[1, 2], block());
+        let second = cache.insert(first, &[3], block());
+        assert_eq!(cache.get(ROOT, &[1, 2]).unwrap().0, first);
+        assert_eq!(cache.get(first, &[3]).unwrap().0, second);
+        assert!(cache.get(ROOT, &[3]).is_none());
+        assert!(cache.get(first, &[1, 2]).is_none());
+        assert_eq!(cache.insert(ROOT, &[1, 2], block()), first);
+        assert_eq!(cache.len(), 2);
+    }
+
+    #[test]
+    fn the_least_recently_used_free_leaf_goes_first() {
+        let mut cache = PrefixCache::default();
+        let trunk = cache.insert(ROOT, &[1], block());
+        cache.insert(trunk, &[2], block());
+        cache.insert(trunk, &[3], block());
+        let (_, held) = cache.get(trunk, &[2]).unwrap();
+        // 3 is older than the look at 2; then only 2, which is held, has no child.
+        assert!(cache.evict());
+        assert!(cache.get(trunk, &[3]).is_none());
+        assert!(!cache.evict());
+        drop(held);
+        assert!(cache.evict() && cache.evict());
+        assert_eq!(cache.len(), 0);
+        assert!(!cache.evict());
+    }
+}

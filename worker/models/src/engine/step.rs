@@ -1,0 +1,169 @@
+//! The engine's loop, on its own thread.
+
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Instant;
+
+use super::handle::Shared;
+use super::lane::{Lane, step_module};
+use super::metrics::{Metrics, Rate};
+use super::scheduler::Scheduler;
+use super::sequence::{Sequence, Submitted, Vocabulary};
+use crate::error::{ModelError, Result};
+use crate::generate::LanguageModel;
+use crate::qwen3::cpu::{CpuDecoder, Scratch};
+
+/// Serves requests until no handle is left and the last one has ended.
+pub(super) fn run(mut scheduler: Scheduler<'_>, requests: &Receiver<Submitted>, shared: &Shared) {
+    let mut scratch = Scratch::default();
+    let mut vocabulary = Vocabulary::default();
+    let mut totals = Metrics {
+        kv_budget_bytes: scheduler.budget.bytes,
+        ..Metrics::default()
+    };
+    let mut rate = Rate::default();
+    loop {
+        let idle = scheduler.active.is_empty() && scheduler.waiting.is_empty();
+        if !receive(&mut scheduler, requests, idle) && idle {
+            return;
+        }
+        let cancelled = scheduler.take_ended();
+        totals.prompt_tokens_total += scheduler.admit() as u64;
+        fail_what_never_fits(&mut scheduler);
+        scheduler.read_one_block();
+        totals.preemptions_total += scheduler.make_room_for_a_step();
+        let written = step(&mut scheduler, &mut scratch, &mut vocabulary);
+
+        let now = Instant::now();
+        rate.add(now, written);
+        totals.completion_tokens_total += written as u64;
+        totals.tokens_per_s = rate.per_second(now);
+        let mut ended = scheduler.take_ended();
+        ended.extend(cancelled);
+        count(&mut totals, &scheduler, &ended);
+        // Whoever hears of an end may look at the figures.
+        shared.publish(&totals);
+        ended.into_iter().for_each(Sequence::finish);
+    }
+}
+
+fn count(totals: &mut Metrics, scheduler: &Scheduler<'_>, ended: &[Sequence<'_>]) {
+    totals.running = scheduler.active.len();
+    totals.waiting = scheduler.waiting.len();
+    totals.kv_used_bytes = scheduler.used();
+    totals.kv_prefix_bytes = scheduler.prefix_bytes();
+    totals.requests_total += ended.len() as u64;
+    let cached = ended.iter().filter_map(|sequence| sequence.cached_tokens);
+    totals.cache_hit_tokens_total += cached.sum::<usize>() as u64;
+}
+
+/// Takes what was submitted, waiting for it when there is nothing else to do.
+/// False when no more can come.
+fn receive(scheduler: &mut Scheduler<'_>, requests: &Receiver<Submitted>, wait: bool) -> bool {
+    if wait {
+        match requests.recv() {
+            Ok(submitted) => enqueue(scheduler, submitted),
+            Err(_) => return false,
+        }
+    }
+    loop {
+        match requests.try_recv() {
+            Ok(submitted) => enqueue(scheduler, submitted),
+            Err(TryRecvError::Empty) => return true,
+            Err(TryRecvError::Disconnected) => return false,
+        }
+    }
+}
+
+fn enqueue(scheduler: &mut Scheduler<'_>, submitted: Submitted) {
+    let sequence = Sequence::new(scheduler.model, submitted);
+    scheduler.waiting.push_back(sequence);
+}
+
+/// Submission refuses what does not fit alone; were that ever wrong, a request
+/// must not wait for ever.
+fn fail_what_never_fits(scheduler: &mut Scheduler<'_>) {
+    if scheduler.active.is_empty()
+        && let Some(first) = scheduler.waiting.front_mut()
+    {
+        first.fail(ModelError::Engine(
+            "it has no room for the request".to_owned(),
+        ));
+    }
+}
+
+/// Writes one token of every answer whose prompt is read; returns how many.
+fn step(
+    scheduler: &mut Scheduler<'_>,
+    scratch: &mut Scratch,
+    vocabulary: &mut Vocabulary,
+) -> usize {
+    let model = scheduler.model;
+    let mut writing: Vec<&mut Sequence<'_>> = scheduler
+        .active
+        .iter_mut()
+        .filter_map(|sequence| (!sequence.is_reading() && !sequence.is_over()).then_some(sequence))
+        .collect();
+    if writing.is_empty() {
+        return 0;
+    }
+    match model.decoder() {
+        Some(decoder) => match step_together(model, decoder, &mut writing, scratch, vocabulary) {
+            Ok(written) => written,
+            Err(error) => {
+                // Nothing tells whose fault it was.
+                let reason = error.to_string();
+                for sequence in writing {
+                    sequence.fail(ModelError::Engine(reason.clone()));
+                }
+                0
+            }
+        },
+        None => step_in_turn(model, &mut writing, vocabulary),
+    }
+}
+
+fn step_together(
+    model: &LanguageModel,
+    decoder: &CpuDecoder,
+    writing: &mut [&mut Sequence<'_>],
+    scratch: &mut Scratch,
+    vocabulary: &mut Vocabulary,
+) -> Result<usize> {
+    let tokens: Vec<u32> = writing
+        .iter()
+        .map(|sequence| sequence.next_token())
+        .collect();
+    let mut caches: Vec<_> = writing
+        .iter_mut()
+        .filter_map(|sequence| match &mut sequence.lane {
+            Lane::Paged { cache, .. } => Some(cache),
+            Lane::Module(_) => None,
+        })
+        .collect();
+    let logits = decoder.step(&tokens, &mut caches, scratch)?;
+    let rows = logits.chunks_exact(decoder.config().vocab_size);
+    let written = writing
+        .iter_mut()
+        .zip(rows)
+        .filter_map(|(sequence, row)| sequence.choose(model, vocabulary, row).then_some(()));
+    Ok(written.count())
+}
+
+fn step_in_turn(
+    model: &LanguageModel,
+    writing: &mut [&mut Sequence<'_>],
+    vocabulary: &mut Vocabulary,
+) -> usize {
+    let mut written = 0;
+    for sequence in writing {
+        let token = sequence.next_token();
+        let Lane::Module(cache) = &mut sequence.lane else {
+            continue;
+        };
+        match step_module(model, token, cache) {
+            Ok(logits) => written += usize::from(sequence.choose(model, vocabulary, &logits)),
+            Err(error) => sequence.fail(error),
+        }
+    }
+    written
+}

@@ -1,0 +1,62 @@
+//! `illumine llm-server`: a Burn language model behind OpenAI's HTTP interface.
+//!
+//! ```text
+//! POST /v1/chat/completions ──request──▶ engine ──events──▶ whole answer or SSE
+//! GET  /v1/models  /v1/models/{id}  /health  /metrics
+//! ```
+//!
+//! The interface is that of OpenAI's API reference (Chat, Models); what this
+//! server does not do it refuses in words, with the parameter's name.
+
+mod answer;
+mod auth;
+mod chat;
+mod error;
+mod metrics;
+mod models;
+mod request;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use illumine_models::engine::Engine;
+
+use self::error::ApiError;
+
+/// Bytes of a request.
+const MAX_BODY: usize = 32 * 1024 * 1024;
+
+/// What every handler knows.
+pub struct Server {
+    /// The model's name in requests and answers.
+    pub name: String,
+    pub engine: Engine,
+    /// Asked of every caller when set.
+    pub api_key: Option<String>,
+    /// Seconds since 1970 at which the model was loaded.
+    pub created: i64,
+}
+
+/// Every route.
+pub fn router(server: Server) -> Router {
+    let server = Arc::new(server);
+    let guarded = Router::new()
+        .route("/v1/chat/completions", post(chat::complete))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::get))
+        .route("/metrics", get(metrics::show))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&server),
+            auth::check,
+        ));
+    Router::new()
+        .route("/health", get(models::health))
+        .merge(guarded)
+        .fallback(|| async { ApiError::no_route() })
+        .method_not_allowed_fallback(|| async { ApiError::no_method() })
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(server)
+}

@@ -1,0 +1,355 @@
+//! A chat completion as it is asked for, checked field by field.
+
+use illumine_models::constrain::Constraint;
+use illumine_models::sampling::SamplingParams;
+use illumine_models::tokenizer::{ChatMessage, Role};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::ApiError;
+
+/// Answers to one request.
+const MAX_CHOICES: usize = 16;
+/// As OpenAI allows.
+const MAX_TOP_LOGPROBS: usize = 20;
+const MAX_STOPS: usize = 16;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChatRequest {
+    pub messages: Vec<ChatMessage>,
+    pub choices: usize,
+    pub max_tokens: Option<usize>,
+    pub sampling: SamplingParams,
+    pub stop: Vec<String>,
+    /// Likeliest tokens to name with each token; none when not asked for.
+    pub logprobs: Option<usize>,
+    pub constraint: Constraint,
+    pub stream: bool,
+    pub include_usage: bool,
+}
+
+/// Reads and checks a request for the model `served`.
+///
+/// # Errors
+/// 400 with the parameter at fault, 404 for another model.
+pub fn read(body: &[u8], served: &str) -> Result<ChatRequest, ApiError> {
+    let fields: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
+        let message = format!("The body is not a JSON object: {error}.");
+        ApiError::body(axum::http::StatusCode::BAD_REQUEST, message)
+    })?;
+    let fields = Fields(&fields);
+    let model: String = fields.required("model")?;
+    if model != served {
+        return Err(ApiError::no_model(&model, served));
+    }
+    refuse_what_is_not_done(fields)?;
+    let top: Option<usize> = fields.get("top_logprobs")?;
+    let logprobs = match (fields.get("logprobs")?.unwrap_or(false), top) {
+        (true, top) => Some(within(
+            "top_logprobs",
+            top.unwrap_or(0),
+            0,
+            MAX_TOP_LOGPROBS,
+        )?),
+        (false, None) => None,
+        (false, Some(_)) => {
+            return Err(ApiError::invalid(
+                "top_logprobs",
+                "needs `logprobs` to be true.",
+            ));
+        }
+    };
+    let stream = fields.get("stream")?.unwrap_or(false);
+    let max_tokens = match fields.get("max_completion_tokens")? {
+        Some(tokens) => Some(tokens),
+        None => fields.get("max_tokens")?,
+    };
+    Ok(ChatRequest {
+        messages: messages(fields, served)?,
+        choices: within("n", fields.get("n")?.unwrap_or(1), 1, MAX_CHOICES)?,
+        max_tokens: max_tokens
+            .map(|tokens| within("max_tokens", tokens, 1, usize::MAX))
+            .transpose()?,
+        sampling: sampling(fields)?,
+        stop: stop(fields)?,
+        logprobs,
+        constraint: constraint(fields)?,
+        stream,
+        include_usage: stream_options(fields, stream)?,
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Fields<'a>(&'a Map<String, Value>);
+
+impl Fields<'_> {
+    /// The field's value; none when it is absent or null.
+    fn get<T: DeserializeOwned>(self, name: &str) -> Result<Option<T>, ApiError> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => serde_json::from_value(value.clone())
+                .map(Some)
+                .map_err(|error| ApiError::invalid(name, format!("`{name}`: {error}."))),
+        }
+    }
+
+    fn required<T: DeserializeOwned>(self, name: &str) -> Result<T, ApiError> {
+        self.get(name)?
+            .ok_or_else(|| ApiError::invalid(name, format!("`{name}` is missing.")))
+    }
+}
+
+fn within(name: &str, value: usize, low: usize, high: usize) -> Result<usize, ApiError> {
+    if (low..=high).contains(&value) {
+        return Ok(value);
+    }
+    let range = match high {
+        usize::MAX => format!("at least {low}"),
+        _ => format!("from {low} to {high}"),
+    };
+    Err(ApiError::invalid(
+        name,
+        format!("`{name}` must be {range}."),
+    ))
+}
+
+/// Parameters that would change the answer and that this server does not have.
+fn refuse_what_is_not_done(fields: Fields<'_>) -> Result<(), ApiError> {
+    for name in [
+        "tools",
+        "functions",
+        "tool_choice",
+        "function_call",
+        "logit_bias",
+        "audio",
+    ] {
+        let empty = match fields.0.get(name) {
+            None | Some(Value::Null) => true,
+            Some(Value::Array(items)) => items.is_empty(),
+            Some(Value::Object(items)) => items.is_empty(),
+            Some(Value::String(word)) => word == "none" || word == "auto",
+            Some(_) => false,
+        };
+        if !empty {
+            let message = format!("`{name}` is not supported by this server.");
+            return Err(ApiError::invalid(name, message));
+        }
+    }
+    for name in ["presence_penalty", "frequency_penalty"] {
+        if fields.get::<f32>(name)?.unwrap_or(0.0) != 0.0 {
+            let message = format!("`{name}` is not supported; use `repetition_penalty`.");
+            return Err(ApiError::invalid(name, message));
+        }
+    }
+    Ok(())
+}
+
+fn sampling(fields: Fields<'_>) -> Result<SamplingParams, ApiError> {
+    let seed: Option<i64> = fields.get("seed")?;
+    let sampling = SamplingParams {
+        // As OpenAI's interface has it.
+        temperature: fields.get("temperature")?.unwrap_or(1.0),
+        top_p: fields.get("top_p")?.unwrap_or(1.0),
+        top_k: fields.get("top_k")?.unwrap_or(0),
+        min_p: fields.get("min_p")?.unwrap_or(0.0),
+        repetition_penalty: fields.get("repetition_penalty")?.unwrap_or(1.0),
+        seed: seed.map(i64::cast_unsigned),
+    };
+    sampling.validate()?;
+    Ok(sampling)
+}
+
+fn stop(fields: Fields<'_>) -> Result<Vec<String>, ApiError> {
+    let stops = match fields.0.get("stop") {
+        Some(Value::String(stop)) => vec![stop.clone()],
+        _ => fields.get::<Vec<String>>("stop")?.unwrap_or_default(),
+    };
+    if stops.len() > MAX_STOPS || stops.iter().any(String::is_empty) {
+        let message = format!("`stop` must be up to {MAX_STOPS} texts that are not empty.");
+        return Err(ApiError::invalid("stop", message));
+    }
+    Ok(stops)
+}
+
+/// `response_format`, and this server's own `constrain_tags` with the number of
+/// input pictures in `input_images`.
+fn constraint(fields: Fields<'_>) -> Result<Constraint, ApiError> {
+    let format: Option<Value> = fields.get("response_format")?;
+    let kind = format.as_ref().map(|format| format["type"].as_str());
+    let tags = fields.get("constrain_tags")?.unwrap_or(false);
+    match kind {
+        Some(Some("json_object")) if tags => Err(ApiError::invalid(
+            "constrain_tags",
+            "cannot be had together with a JSON object.",
+        )),
+        Some(Some("json_object")) => Ok(Constraint::JsonObject),
+        None | Some(Some("text")) if tags => Ok(Constraint::Tags {
+            inputs: fields.get("input_images")?.unwrap_or(0),
+        }),
+        None | Some(Some("text")) => Ok(Constraint::None),
+        Some(_) => Err(ApiError::invalid(
+            "response_format",
+            "`response_format.type` must be `text` or `json_object`.",
+        )),
+    }
+}
+
+fn stream_options(fields: Fields<'_>, stream: bool) -> Result<bool, ApiError> {
+    let Some(options) = fields.get::<Map<String, Value>>("stream_options")? else {
+        return Ok(false);
+    };
+    if !stream {
+        let message = "`stream_options` needs `stream` to be true.";
+        return Err(ApiError::invalid("stream_options", message));
+    }
+    Ok(Fields(&options).get("include_usage")?.unwrap_or(false))
+}
+
+fn messages(fields: Fields<'_>, served: &str) -> Result<Vec<ChatMessage>, ApiError> {
+    let messages: Vec<Map<String, Value>> = fields.required("messages")?;
+    if messages.is_empty() {
+        return Err(ApiError::invalid("messages", "`messages` is empty."));
+    }
+    messages
+        .iter()
+        .enumerate()
+        .map(|(index, message)| {
+            let role = role(Fields(message), index)?;
+            let text = content(message.get("content"), index, served)?;
+            Ok(ChatMessage::new(role, text))
+        })
+        .collect()
+}
+
+fn role(message: Fields<'_>, index: usize) -> Result<Role, ApiError> {
+    let role: String = message.required("role")?;
+    match role.as_str() {
+        "system" | "developer" => Ok(Role::System),
+        "user" => Ok(Role::User),
+        "assistant" => Ok(Role::Assistant),
+        _ => Err(ApiError::invalid(
+            format!("messages[{index}].role"),
+            format!("`{role}` is not one of system, developer, user and assistant."),
+        )),
+    }
+}
+
+/// A message's text. Pictures would be fetched through `illumine-guard` here and
+/// handed to the model; none of the models that are served sees any.
+fn content(content: Option<&Value>, index: usize, served: &str) -> Result<String, ApiError> {
+    let invalid =
+        |message: String| ApiError::invalid(format!("messages[{index}].content"), message);
+    let parts = match content {
+        Some(Value::String(text)) => return Ok(text.clone()),
+        Some(Value::Array(parts)) => parts,
+        _ => return Err(invalid("must be a text or a list of parts.".to_owned())),
+    };
+    let mut all = String::new();
+    for part in parts {
+        match (part["type"].as_str(), part["text"].as_str()) {
+            (Some("text"), Some(text)) => all += text,
+            (Some("image_url" | "input_image"), _) => {
+                return Err(invalid(format!(
+                    "the model `{served}` does not see pictures."
+                )));
+            }
+            (kind, _) => {
+                let kind = kind.unwrap_or("a part without a type").to_owned();
+                return Err(invalid(format!("`{kind}` is not supported; send text.")));
+            }
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn base() -> Value {
+        json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]})
+    }
+
+    fn with(name: &str, value: Value) -> Result<ChatRequest, ApiError> {
+        let mut body = base();
+        body[name] = value;
+        read(body.to_string().as_bytes(), "m")
+    }
+
+    fn param(result: Result<ChatRequest, ApiError>) -> Value {
+        result.unwrap_err().to_json()["error"]["param"].clone()
+    }
+
+    #[test]
+    fn a_plain_request_has_openais_defaults() {
+        let request = read(base().to_string().as_bytes(), "m").unwrap();
+        assert_eq!(request.messages, [ChatMessage::new(Role::User, "hi")]);
+        assert_eq!((request.choices, request.max_tokens), (1, None));
+        assert_eq!(request.sampling.temperature, 1.0);
+        assert_eq!(request.constraint, Constraint::None);
+        assert!(!request.stream && request.logprobs.is_none());
+    }
+
+    #[test]
+    fn what_is_set_is_read() {
+        assert_eq!(with("stop", json!("a")).unwrap().stop, ["a"]);
+        assert_eq!(with("stop", json!(["a", "b"])).unwrap().stop, ["a", "b"]);
+        assert_eq!(
+            with("seed", json!(-1)).unwrap().sampling.seed,
+            Some(u64::MAX)
+        );
+        assert_eq!(
+            with("max_completion_tokens", json!(5)).unwrap().max_tokens,
+            Some(5)
+        );
+        assert_eq!(with("logprobs", json!(true)).unwrap().logprobs, Some(0));
+        let format = json!({"type": "json_object"});
+        assert_eq!(
+            with("response_format", format).unwrap().constraint,
+            Constraint::JsonObject
+        );
+        let tags = with("constrain_tags", json!(true)).unwrap();
+        assert_eq!(tags.constraint, Constraint::Tags { inputs: 0 });
+        let parts = json!([{"role": "system", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}]);
+        assert_eq!(with("messages", parts).unwrap().messages[0].content, "ab");
+        with("user", json!("someone")).unwrap();
+        with("tools", json!([])).unwrap();
+    }
+
+    #[test]
+    fn each_fault_names_its_parameter() {
+        let picture = json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x"}}]}]);
+        let faults = [
+            ("messages", json!([])),
+            ("messages", json!("hi")),
+            ("n", json!(0)),
+            ("n", json!(17)),
+            ("temperature", json!("hot")),
+            ("temperature", json!(-1)),
+            ("top_p", json!(0)),
+            ("max_tokens", json!(0)),
+            ("stop", json!([""])),
+            ("stop", json!(7)),
+            ("top_logprobs", json!(3)),
+            ("tools", json!([{"type": "function"}])),
+            ("frequency_penalty", json!(0.5)),
+            ("response_format", json!({"type": "json_schema"})),
+            ("stream_options", json!({"include_usage": true})),
+            ("seed", json!("x")),
+        ];
+        for (name, value) in faults {
+            assert_eq!(param(with(name, value.clone())), name, "{name}: {value}");
+        }
+        assert_eq!(param(with("messages", picture)), "messages[0].content");
+        let tool = json!([{"role": "tool", "content": "x"}]);
+        assert_eq!(param(with("messages", tool)), "messages[0].role");
+        assert_eq!(param(with("model", Value::Null)), "model");
+        let error = read(b"{", "m").unwrap_err().to_json();
+        assert!(error["error"]["message"].as_str().unwrap().contains("JSON"));
+        let error = with("model", json!("other")).unwrap_err().to_json();
+        assert_eq!(error["error"]["code"], "model_not_found");
+    }
+}
