@@ -3,8 +3,8 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::exec::cargo;
-use crate::setup;
+use crate::exec::{cargo, program};
+use crate::{paths, setup};
 
 #[derive(Args)]
 pub struct Options {
@@ -13,51 +13,49 @@ pub struct Options {
     name: String,
 }
 
-/// Package, example and what it measures.
-const BENCHMARKS: &[(&str, &str, &str)] = &[
+/// Example, its arguments, and what it measures.
+type Benchmark = (&'static str, &'static [&'static str], &'static str);
+
+const BENCHMARKS: &[Benchmark] = &[
     (
-        "illumine-models",
         "bench_decode",
+        &[
+            "worker/models/demo-policy",
+            "128",
+            "512",
+            "1",
+            "exact",
+            "int8",
+        ],
         "tokens a second of the policy",
     ),
+    ("bench_queue", &[], "push to start, jobs a second"),
+    ("bench_code", &[], "a simple chart from a warm sandbox"),
     (
-        "illumine-store",
-        "bench_queue",
-        "push to start, jobs a second",
-    ),
-    (
-        "illumine-tools",
-        "bench_code",
-        "a simple chart from a warm sandbox",
-    ),
-    (
-        "illumine-agent",
         "bench_document",
+        &[],
         "a document with four tools against its critical path",
     ),
-    (
-        "illumine-backend",
-        "bench_submissions",
-        "accepted submissions a second",
-    ),
+    ("bench_submissions", &[], "accepted submissions a second"),
 ];
 
 pub fn run(options: &Options) -> Result<()> {
     setup::for_up()?;
-    for (package, example, measures) in BENCHMARKS {
-        if !example.contains(&options.name) {
-            continue;
-        }
+    let chosen = || {
+        let named = |(example, ..): &&Benchmark| example.contains(&options.name);
+        BENCHMARKS.iter().filter(named)
+    };
+    // Of the workspace as a whole, so that dependencies are built once.
+    let examples = chosen().flat_map(|(example, ..)| ["--example", example]);
+    cargo("build")
+        .args(["--release", "--workspace"])
+        .args(examples)
+        .run()?;
+    for (example, arguments, measures) in chosen() {
         eprintln!("== {example}: {measures}");
-        cargo("run")
-            .args([
-                "--quiet",
-                "--release",
-                "--package",
-                package,
-                "--example",
-                example,
-            ])
+        let built = paths::target_dir().join("release/examples").join(example);
+        program(built)
+            .args(*arguments)
             .env(
                 "ILLUMINE_PYTHON",
                 setup::python::folder().join("bin/python"),

@@ -9,9 +9,6 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use burn::tensor::{Int, Tensor, TensorData};
-use illumine_models::KvCache;
-use illumine_models::device::Device;
 use illumine_models::load::ModelFolder;
 use illumine_models::qwen3::cpu::{CpuDecoder, Precision, Scratch, SequenceCache};
 
@@ -31,34 +28,31 @@ fn main() -> Result<(), Box<dyn Error>> {
         weights.push(Precision::Exact);
     }
 
-    let device = Device::flex();
     let folder = ModelFolder::open(Path::new(&dir))?;
-    let model = folder.load_model(&device)?;
     let vocab = folder.config.vocab_size;
-    let prompt: Vec<i64> = (0..prompt_tokens)
-        .map(|i| (i * 7919 % vocab) as i64)
+    let prompt: Vec<u32> = (0..prompt_tokens)
+        .map(|i| (i * 7919 % vocab) as u32)
         .collect();
-    let prefill = || {
-        let mut cache = KvCache::new(model.layers.len());
-        let data = TensorData::new(prompt.clone(), [1, prompt_tokens]);
-        let ids = Tensor::<2, Int>::from_data(data, &device);
-        let hidden = model.forward_cached(ids, None, None, &mut cache);
-        hidden.into_data();
-        cache
-    };
-    prefill();
-    let started = Clock::now();
-    let cache = prefill();
-    let prefill = started.elapsed();
 
     let mut runs = Vec::with_capacity(weights.len());
     for precision in weights {
-        let decoder = CpuDecoder::with_precision(&model, &folder.config, precision)?;
+        let decoder = folder.load_decoder(precision)?;
+        let mut scratch = Scratch::default();
+        let mut prefill = || -> Result<SequenceCache, Box<dyn Error>> {
+            let mut cache = SequenceCache::new(&folder.config);
+            decoder.read(&prompt, &mut cache, &mut scratch)?;
+            Ok(cache)
+        };
+        prefill()?;
+        let started = Clock::now();
+        let cache = prefill()?;
+        let prefill = started.elapsed();
         let mut run = Run {
             precision,
+            prefill,
+            caches: vec![cache; sequences],
+            scratch,
             decoder,
-            caches: vec![SequenceCache::from_module(&cache)?; sequences],
-            scratch: Scratch::default(),
             tokens: vec![1; sequences],
             decode: Elapsed::default(),
         };
@@ -82,8 +76,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             folder.config.num_parameters(),
             run.precision.name(),
             run.decoder.weight_bytes(),
-            prefill.wall_ms,
-            prefill.cpu_ms,
+            run.prefill.wall_ms,
+            run.prefill.cpu_ms,
             per_step(run.decode.wall_ms),
             per_step(run.decode.cpu_ms),
         );
@@ -98,6 +92,7 @@ const TURNS: usize = 4;
 /// Decoding with one choice of weights.
 struct Run {
     precision: Precision,
+    prefill: Elapsed,
     decoder: CpuDecoder,
     caches: Vec<SequenceCache>,
     scratch: Scratch,

@@ -1,5 +1,7 @@
 //! Devices by name, chosen at run time.
 
+use burn::tensor::Tensor;
+
 pub use burn::tensor::Device;
 
 use crate::error::{ModelError, Result};
@@ -73,6 +75,22 @@ pub fn parse_device_and_precision(name: &str) -> Result<(Device, Precision)> {
         ))),
         (_, None) => Ok((parse_device(name)?, Precision::Exact)),
     }
+}
+
+/// The values of `tensor`, row-major, off its device.
+///
+/// # Errors
+/// [`ModelError::Device`] when the device failed.
+pub(crate) fn read_f32<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    let device = tensor.device();
+    tensor
+        .into_data()
+        .convert::<f32>()
+        .try_into_vec::<f32>()
+        .map_err(|error| ModelError::Device {
+            name: format!("{device:?}"),
+            reason: error.to_string(),
+        })
 }
 
 fn not_built(feature: &str) -> String {

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::device::Device;
 use crate::error::{ModelError, Result};
-use crate::load::{LoadedModel, load_folder};
-use crate::qwen3::cpu::{CpuDecoder, Precision, Scratch, SequenceCache};
+use crate::load::ModelFolder;
+use crate::qwen3::cpu::{Precision, Scratch, SequenceCache};
+use crate::tokenizer::ChatTokenizer;
 
 /// The outcome of [`measure`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,23 +48,23 @@ pub struct PrecisionError {
 /// # Errors
 /// Those of loading; [`ModelError::Request`] for a text without tokens.
 pub fn measure(dir: &Path, text: &str, max_tokens: usize) -> Result<PrecisionReport> {
-    let loaded = load_folder(dir, &Device::flex())?;
-    let mut tokens = loaded.tokenizer.encode(text)?;
-    tokens.truncate(max_tokens.min(loaded.folder.config.context_length()));
-    compare(&loaded, &tokens)
+    let folder = ModelFolder::open(dir)?;
+    let mut tokens = ChatTokenizer::from_folder(dir)?.encode(text)?;
+    tokens.truncate(max_tokens.min(folder.config.context_length()));
+    compare(&folder, &tokens)
 }
 
-fn compare(loaded: &LoadedModel, tokens: &[u32]) -> Result<PrecisionReport> {
+fn compare(folder: &ModelFolder, tokens: &[u32]) -> Result<PrecisionReport> {
     if tokens.is_empty() {
         return Err(ModelError::Request {
             field: "text",
             reason: "has no token".to_owned(),
         });
     }
-    let vocab = loaded.folder.config.vocab_size;
+    let vocab = folder.config.vocab_size;
     // One decoder at a time: each is a copy of the weights.
     let run = |precision| -> Result<(Vec<f32>, usize)> {
-        let decoder = CpuDecoder::with_precision(&loaded.model, &loaded.folder.config, precision)?;
+        let decoder = folder.load_decoder(precision)?;
         let mut cache = SequenceCache::new(decoder.config());
         let mut scratch = Scratch::default();
         let mut all = Vec::with_capacity(tokens.len() * vocab);

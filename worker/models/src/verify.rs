@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::load::{ModelFolder, SafetensorsFile};
-use crate::qwen3::cpu::{CpuDecoder, Scratch, SequenceCache};
+use crate::qwen3::cpu::{CpuDecoder, Precision, Scratch, SequenceCache};
 use crate::qwen3::{Qwen3, padding_mask};
 use crate::qwen25_vl::{self, Grid, Patches, Qwen25Vl};
 
@@ -34,12 +34,30 @@ pub struct Report {
 /// One way of computing the reference's outputs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Check {
-    /// `forward` (all tokens at once) or `decode` (token by token, on the CPU).
+    /// `forward` (all tokens at once, by the module), on the CPU also `decode`
+    /// (token by token) and `prefill` (all but the last at once).
     pub name: &'static str,
     /// The largest absolute difference of a logit; not a number when ours is not.
     pub max_abs_diff: f32,
     /// Numbers compared: padding is left out.
     pub compared: usize,
+}
+
+impl Check {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            max_abs_diff: 0.0,
+            compared: 0,
+        }
+    }
+
+    fn add(&mut self, ours: &[f32], theirs: &[f32]) {
+        self.compared += ours.len();
+        for (a, b) in ours.iter().zip(theirs) {
+            self.max_abs_diff = worse(self.max_abs_diff, (a - b).abs());
+        }
+    }
 }
 
 impl Report {
@@ -137,8 +155,9 @@ impl Inputs {
         let model = folder.load_model(device)?;
         let mut checks = vec![self.compare("forward", &self.forward(&model, device, path)?)];
         if *device == Device::flex() {
-            let decoder = CpuDecoder::new(&model, &folder.config)?;
+            let decoder = folder.load_decoder(Precision::Exact)?;
             checks.push(self.compare("decode", &self.decode(&decoder)?));
+            checks.push(self.prefill(&decoder)?);
         }
         Ok(checks)
     }
@@ -191,22 +210,37 @@ impl Inputs {
         Ok(ours)
     }
 
+    /// Each row but its last token read at once; the logits behind the last.
+    fn prefill(&self, decoder: &CpuDecoder) -> Result<Check> {
+        let mut scratch = Scratch::default();
+        let mut check = Check::new("prefill");
+        for row in 0..self.batch {
+            let places = row * self.tokens..(row + 1) * self.tokens;
+            let real: Vec<usize> = places
+                .filter(|&place| self.attention_mask[place] != 0)
+                .collect();
+            let Some((&last, before)) = real.split_last() else {
+                continue;
+            };
+            let token = |place: usize| self.input_ids[place] as u32;
+            let before: Vec<u32> = before.iter().map(|&place| token(place)).collect();
+            let mut cache = SequenceCache::new(decoder.config());
+            decoder.read(&before, &mut cache, &mut scratch)?;
+            let ours = decoder.step(&[token(last)], &mut [&mut cache], &mut scratch)?;
+            check.add(ours, &self.logits[last * self.vocab..][..self.vocab]);
+        }
+        Ok(check)
+    }
+
     fn compare(&self, name: &'static str, ours: &[f32]) -> Check {
         let rows = ours.chunks(self.vocab).zip(self.logits.chunks(self.vocab));
         let real = rows
             .zip(&self.attention_mask)
             .filter(|(_, mask)| **mask != 0)
             .map(|(rows, _)| rows);
-        let mut check = Check {
-            name,
-            max_abs_diff: 0.0,
-            compared: 0,
-        };
+        let mut check = Check::new(name);
         for (ours, theirs) in real {
-            check.compared += ours.len();
-            for (a, b) in ours.iter().zip(theirs) {
-                check.max_abs_diff = worse(check.max_abs_diff, (a - b).abs());
-            }
+            check.add(ours, theirs);
         }
         check
     }

@@ -318,7 +318,7 @@ fn what_cannot_fit_is_refused_and_what_is_too_much_is_busy() {
     let model = model("grouped_tied");
     let block = SequenceCache::block_bytes(&model.folder().config);
     let config = EngineConfig {
-        kv_budget_bytes: Some(8 * block),
+        kv_budget_bytes: Some(7 * block),
         max_concurrency: 1,
         max_waiting: 1,
         ..EngineConfig::default()

@@ -248,8 +248,14 @@ fn verify_passes_on_the_reference_and_fails_on_another() {
     let report = verify(dir.path(), &reference, &Device::flex(), 1e-4).unwrap();
     assert!(report.passed, "{report:?}");
     let names: Vec<&str> = report.checks.iter().map(|check| check.name).collect();
-    assert_eq!(names, ["forward", "decode"]);
-    assert!(report.checks.iter().all(|check| check.compared > 1000));
+    assert_eq!(names, ["forward", "decode", "prefill"]);
+    // All tokens, and the last of each row.
+    let compared: Vec<usize> = report.checks.iter().map(|check| check.compared).collect();
+    assert!(
+        compared[0] > 1000 && compared[1] == compared[0],
+        "{compared:?}"
+    );
+    assert!(compared[2] >= 96, "{compared:?}");
 
     let other = fixture("qwen3/theta_1e6/reference.safetensors");
     let report = verify(dir.path(), &other, &Device::flex(), 1e-4).unwrap();

@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use illumine_models::device::Device;
 use illumine_models::generate::{CancelFlag, FinishReason, GenerationRequest, LanguageModel};
 use illumine_models::load::{LoadedModel, ModelFolder, SafetensorsFile};
-use illumine_models::qwen3::cpu::{CpuDecoder, Scratch, SequenceCache};
+use illumine_models::qwen3::cpu::{CpuDecoder, Precision, Scratch, SequenceCache};
 use illumine_models::sampling::SamplingParams;
 use illumine_models::tokenizer::ChatTokenizer;
 use illumine_models::{KvCache, Qwen3Config};
@@ -76,14 +76,16 @@ fn greedy_generation_equals_transformers() {
 
 #[test]
 fn a_long_prompt_is_read_in_chunks_without_a_trace() {
-    // The decode step reads token by token; the module in chunks. Same answer.
-    let model = model("grouped_tied", vec![]);
+    // Token by token, in chunks, and by the module: the same answer, the first
+    // two down to the last bit.
+    let folder = ModelFolder::open(&fixture("qwen3/grouped_tied")).unwrap();
+    let module = folder.load_model(&Device::flex()).unwrap();
     let config = Qwen3Config {
         max_position_embeddings: 4096,
-        ..model.folder().config.clone()
+        ..folder.config
     };
     let prompt: Vec<u32> = (0..1100).map(|i| (i * 31 + i / 7) % 96).collect();
-    let decoder = CpuDecoder::new(model.model(), &config).unwrap();
+    let decoder = CpuDecoder::new(&module, &config).unwrap();
     let (mut cache, mut scratch) = (SequenceCache::new(&config), Scratch::default());
     let mut one_by_one = Vec::new();
     for &token in &prompt {
@@ -93,16 +95,25 @@ fn a_long_prompt_is_read_in_chunks_without_a_trace() {
             .to_vec();
     }
 
+    let (last, before) = prompt.split_last().unwrap();
+    for chunk in [64, 100, 512] {
+        let mut cache = SequenceCache::new(&config);
+        for chunk in before.chunks(chunk) {
+            decoder.read(chunk, &mut cache, &mut scratch).unwrap();
+        }
+        let logits = decoder.step(&[*last], &mut [&mut cache], &mut scratch);
+        assert_eq!(logits.unwrap(), one_by_one, "by {chunk}");
+    }
+
     let mut chunked = KvCache::new(config.num_hidden_layers);
     let mut logits = Vec::new();
     for chunk in prompt.chunks(512) {
         let ids: Vec<i64> = chunk.iter().map(|&id| i64::from(id)).collect();
         let data = burn::tensor::TensorData::new(ids, [1, chunk.len()]);
         let ids = burn::tensor::Tensor::from_data(data, &Device::flex());
-        let hidden = model.model().forward_cached(ids, None, None, &mut chunked);
+        let hidden = module.forward_cached(ids, None, None, &mut chunked);
         let last = hidden.narrow(1, chunk.len() - 1, 1);
-        logits = model
-            .model()
+        logits = module
             .logits(last)
             .into_data()
             .try_into_vec::<f32>()
@@ -115,9 +126,9 @@ fn a_long_prompt_is_read_in_chunks_without_a_trace() {
 
 #[test]
 fn several_sequences_at_once_give_what_each_gives_alone() {
-    let model = model("grouped_tied", vec![]);
-    let config = &model.folder().config;
-    let decoder = CpuDecoder::new(model.model(), config).unwrap();
+    let folder = ModelFolder::open(&fixture("qwen3/grouped_tied")).unwrap();
+    let config = &folder.config;
+    let decoder = folder.load_decoder(Precision::Exact).unwrap();
     let sequences: [&[u32]; 5] = [
         &[1, 2, 3],
         &[9, 8, 7],

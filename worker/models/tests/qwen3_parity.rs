@@ -163,7 +163,7 @@ fn verify_passes_by_the_module_and_by_the_cpu_decoder() {
         let reference = folder.join("reference.safetensors");
         let report = verify(&folder, &reference, &Device::flex(), TOLERANCE).unwrap();
         let names: Vec<&str> = report.checks.iter().map(|check| check.name).collect();
-        assert_eq!(names, ["forward", "decode"]);
+        assert_eq!(names, ["forward", "decode", "prefill"]);
         assert!(report.passed, "{}: {report:?}", folder.display());
     }
 }

@@ -1,5 +1,6 @@
-//! A compiler for the browser: rustup's target, or Debian's where toolchain
-//! downloads are closed.
+//! A compiler for the browser: rustup's with the source of the standard library,
+//! so that this is built for size too; else rustup's finished target; else
+//! Debian's compiler, where toolchain downloads are closed.
 
 use std::path::PathBuf;
 
@@ -12,8 +13,10 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// How to compile for the browser.
 pub enum Toolchain {
-    /// The usual cargo knows the target.
-    Rustup,
+    /// The usual cargo builds the standard library from source.
+    RustupSource,
+    /// The usual cargo links the finished standard library: a larger module.
+    RustupTarget,
     /// Debian's cargo and rustc build the standard library from source.
     Debian {
         cargo: PathBuf,
@@ -24,14 +27,14 @@ pub enum Toolchain {
 
 /// Finds a way, installing what is missing.
 pub fn toolchain() -> Result<Toolchain> {
-    if has_target() {
-        return Ok(Toolchain::Rustup);
+    if has_source() || (rustup(&["component", "add", "rust-src"]) && has_source()) {
+        return Ok(Toolchain::RustupSource);
     }
-    if find("rustup").is_some()
-        && program("rustup").args(["target", "add", TARGET]).succeeds()
-        && has_target()
-    {
-        return Ok(Toolchain::Rustup);
+    if has_target() || (rustup(&["target", "add", TARGET]) && has_target()) {
+        eprintln!(
+            "rustup cannot add `rust-src` here; the portal's module will be some 40 KB larger"
+        );
+        return Ok(Toolchain::RustupTarget);
     }
     eprintln!("rustup cannot add {TARGET} here; using Debian's compiler for it");
     let (cargo, rustc) = (
@@ -52,6 +55,21 @@ pub fn toolchain() -> Result<Toolchain> {
     })
 }
 
+/// Whether rustup is there and does what `arguments` ask.
+fn rustup(arguments: &[&str]) -> bool {
+    find("rustup").is_some() && program("rustup").args(arguments).succeeds()
+}
+
+/// Whether the usual compiler has the standard library's source.
+fn has_source() -> bool {
+    sysroot().is_ok_and(|sysroot| sysroot.join("lib/rustlib/src/rust/library/std").exists())
+}
+
+fn sysroot() -> Result<PathBuf> {
+    let sysroot = program("rustc").args(["--print", "sysroot"]).output()?;
+    Ok(PathBuf::from(sysroot))
+}
+
 fn debian_source_installed() -> bool {
     program("dpkg").args(["-s", "rust-web-src"]).succeeds()
 }
@@ -70,13 +88,12 @@ fn has_target() -> bool {
 
 /// The linker that comes with the usual compiler.
 fn linker() -> Result<PathBuf> {
-    let sysroot = program("rustc").args(["--print", "sysroot"]).output()?;
     let version = program("rustc").args(["-vV"]).output()?;
     let host = version
         .lines()
         .find_map(|line| line.strip_prefix("host: "))
         .context("rustc does not name its host")?;
-    let linker = PathBuf::from(sysroot)
+    let linker = sysroot()?
         .join("lib/rustlib")
         .join(host)
         .join("bin/rust-lld");

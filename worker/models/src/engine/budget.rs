@@ -35,19 +35,18 @@ impl KvBudget {
         self.block.saturating_mul(capacity) / BLOCK_TOKENS
     }
 
-    /// The most that a request ever takes alone. `paged` sequences use the
-    /// module's cache while their prompt is read.
-    pub(super) fn most(&self, prompt: usize, total: usize, paged: bool) -> usize {
+    /// The most that a request of `total` tokens ever takes alone.
+    pub(super) fn most(&self, total: usize, paged: bool) -> usize {
         match paged {
-            true => self.blocks(total).saturating_add(self.module(prompt)),
+            true => self.blocks(total),
             false => self.module(total),
         }
     }
 
-    /// The most tokens in all that a request with this prompt can have alone.
-    pub(super) fn longest(&self, prompt: usize, paged: bool) -> usize {
+    /// The most tokens in all that a request can have alone.
+    pub(super) const fn longest(&self, paged: bool) -> usize {
         match paged {
-            true => self.bytes.saturating_sub(self.module(prompt)) / self.block * BLOCK_TOKENS,
+            true => self.bytes / self.block * BLOCK_TOKENS,
             // Twice the tokens, rounded up.
             false => (self.bytes / self.block * BLOCK_TOKENS / 2).saturating_sub(MODULE_CHUNK),
         }
@@ -56,7 +55,7 @@ impl KvBudget {
     /// # Errors
     /// [`ModelError::Request`] when a request would not fit even alone.
     pub(super) fn check(&self, prompt: usize, total: usize, paged: bool) -> Result<()> {
-        let needed = self.most(prompt, total, paged);
+        let needed = self.most(total, paged);
         if needed <= self.bytes {
             return Ok(());
         }
@@ -92,20 +91,13 @@ mod tests {
         for part in ["max_tokens", "3000", "100", "13 MiB", "8 MiB"] {
             assert!(error.contains(part), "{part} in {error}");
         }
-        assert!(
-            budget.check(800, 810, true).is_err(),
-            "reading it needs more"
-        );
         assert!(budget.check(1, 2000, false).is_err());
-        for (prompt, paged) in [(1, true), (1, false), (300, true), (100, false)] {
-            let longest = budget.longest(prompt, paged);
-            assert!(longest > prompt);
-            budget.check(prompt, longest, paged).unwrap();
+        for paged in [true, false] {
+            let longest = budget.longest(paged);
+            assert!(longest > 100);
+            budget.check(100, longest, paged).unwrap();
         }
-        assert!(
-            budget
-                .check(300, budget.longest(300, true) + 1, true)
-                .is_err()
-        );
+        let longest = budget.longest(true);
+        assert!(budget.check(300, longest + 1, true).is_err());
     }
 }

@@ -116,8 +116,8 @@ impl Engine {
         let sampler = prepare(&self.model, &request)?;
         let generation = &request.generation;
         let prompt = generation.prompt_ids.len();
-        let total = prompt + self.model.longest_answer(generation);
-        let paged = self.model.decoder().is_some();
+        let total = prompt + generation.longest_answer(&self.model.folder().config);
+        let paged = self.model.is_paged();
         self.budget.check(prompt, total, paged)?;
 
         let pending = self.shared.pending.fetch_add(1, Ordering::Relaxed);
@@ -163,8 +163,8 @@ impl Engine {
     /// context and by the KV budget.
     pub fn longest_answer(&self, prompt: usize) -> usize {
         let context = self.model.folder().config.context_length();
-        let paged = self.model.decoder().is_some();
-        let most = self.budget.longest(prompt, paged).min(context);
+        let paged = self.model.is_paged();
+        let most = self.budget.longest(paged).min(context);
         most.saturating_sub(prompt)
     }
 

@@ -1,14 +1,12 @@
 //! What a sequence has read so far.
 
-use burn::tensor::{Int, Tensor, TensorData};
-
 use super::budget::KvBudget;
 use super::prefix::{NodeId, PrefixCache, ROOT};
-use crate::device::Device;
+use crate::device::{Device, read_f32};
 use crate::error::{ModelError, Result};
-use crate::generate::LanguageModel;
-use crate::qwen3::KvCache;
-use crate::qwen3::cpu::{BLOCK_TOKENS, SequenceCache};
+use crate::generate::{LanguageModel, Network};
+use crate::qwen3::cpu::{BLOCK_TOKENS, Scratch, SequenceCache};
+use crate::qwen3::{KvCache, Qwen3, token_ids};
 
 /// Keys and values of one sequence.
 #[derive(Debug)]
@@ -16,8 +14,6 @@ pub(super) enum Lane {
     /// In blocks, for the CPU's decode step.
     Paged {
         cache: SequenceCache,
-        /// The module's cache while the prompt is read.
-        module: Option<KvCache>,
         /// Leading blocks that the prefix cache holds too.
         shared: usize,
         /// The last of those in the prefix cache.
@@ -29,14 +25,13 @@ pub(super) enum Lane {
 
 impl Lane {
     pub(super) fn new(model: &LanguageModel) -> Self {
-        match model.decoder() {
-            Some(decoder) => Self::Paged {
+        match model.network() {
+            Network::Cpu(decoder) => Self::Paged {
                 cache: SequenceCache::new(decoder.config()),
-                module: None,
                 shared: 0,
                 node: ROOT,
             },
-            None => Self::Module(KvCache::new(model.model().layers.len())),
+            Network::Module(module) => Self::Module(KvCache::new(module.layers.len())),
         }
     }
 
@@ -48,14 +43,10 @@ impl Lane {
         }
     }
 
-    /// Bytes for `tokens` in all, shared blocks left out; with what reading a
-    /// prompt of `reading` tokens takes besides.
-    pub(super) fn bytes(&self, budget: &KvBudget, tokens: usize, reading: Option<usize>) -> usize {
+    /// Bytes for `tokens` in all, shared blocks left out.
+    pub(super) fn bytes(&self, budget: &KvBudget, tokens: usize) -> usize {
         match self {
-            Self::Paged { shared, .. } => {
-                let own = budget.blocks(tokens) - shared * budget.block;
-                own + reading.map_or(0, |prompt| budget.module(prompt))
-            }
+            Self::Paged { shared, .. } => budget.blocks(tokens) - shared * budget.block,
             Self::Module(_) => budget.module(tokens),
         }
     }
@@ -64,7 +55,6 @@ impl Lane {
     pub(super) fn reuse(&mut self, prompt: &[u32], prefix: &mut PrefixCache) -> Result<usize> {
         let Self::Paged {
             cache,
-            module,
             shared,
             node,
         } = self
@@ -82,8 +72,6 @@ impl Lane {
             };
             cache.share(block)?;
             (*node, *shared) = (id, *shared + 1);
-            // It lacks this block now.
-            *module = None;
         }
         Ok(cache.len() - before)
     }
@@ -96,41 +84,34 @@ impl Lane {
         model: &LanguageModel,
         prompt: &[u32],
         prefix: Option<&mut PrefixCache>,
+        scratch: &mut Scratch,
     ) -> Result<()> {
         let from = self.len();
         let chunk = &prompt[from..prompt.len().min(from + BLOCK_TOKENS)];
-        let device = model.device();
-        match self {
-            Self::Paged {
-                cache,
-                module,
-                shared,
-                node,
-            } => {
-                let behind = module.as_ref().is_none_or(|module| module.len() != from);
-                if behind {
-                    *module = Some(cache.to_module(device));
-                }
-                if let Some(module) = module {
-                    model
-                        .model()
-                        .forward_cached(ids(chunk, device), None, None, module);
-                    cache.extend_from_module(module)?;
-                }
+        match (self, model.network()) {
+            (
+                Self::Paged {
+                    cache,
+                    shared,
+                    node,
+                },
+                Network::Cpu(decoder),
+            ) => {
+                decoder.read(chunk, cache, scratch)?;
                 if let (Some(prefix), Some(block)) = (prefix, cache.blocks().last())
                     && chunk.len() == BLOCK_TOKENS
                 {
                     *node = prefix.insert(*node, chunk, block.clone());
                     *shared += 1;
                 }
-                if cache.len() == prompt.len() {
-                    *module = None;
-                }
             }
-            Self::Module(cache) => {
-                model
-                    .model()
-                    .forward_cached(ids(chunk, device), None, None, cache);
+            (Self::Module(cache), Network::Module(module)) => {
+                let ids = token_ids(chunk, model.device());
+                module.forward_cached(ids, None, None, cache);
+            }
+            (Self::Paged { .. }, Network::Module(_)) | (Self::Module(_), Network::Cpu(_)) => {
+                let reason = "a sequence of another model".to_owned();
+                return Err(ModelError::Engine(reason));
             }
         }
         Ok(())
@@ -139,28 +120,12 @@ impl Lane {
 
 /// Reads one token with the module; the logits `[vocab]` of what follows it.
 pub(super) fn step_module(
-    model: &LanguageModel,
+    module: &Qwen3,
+    device: &Device,
     token: u32,
     cache: &mut KvCache,
 ) -> Result<Vec<f32>> {
-    let device = model.device();
-    let hidden = model
-        .model()
-        .forward_cached(ids(&[token], device), None, None, cache);
-    model
-        .model()
-        .logits(hidden)
-        .into_data()
-        .convert::<f32>()
-        .try_into_vec::<f32>()
-        .map_err(|error| ModelError::Device {
-            name: format!("{device:?}"),
-            reason: error.to_string(),
-        })
-}
-
-fn ids(tokens: &[u32], device: &Device) -> Tensor<2, Int> {
-    let tokens: Vec<i64> = tokens.iter().map(|&token| i64::from(token)).collect();
-    let shape = [1, tokens.len()];
-    Tensor::from_data(TensorData::new(tokens, shape), device)
+    let ids = token_ids(&[token], device);
+    let hidden = module.forward_cached(ids, None, None, cache);
+    read_f32(module.logits(hidden))
 }

@@ -7,6 +7,7 @@ use super::config::EngineConfig;
 use super::prefix::PrefixCache;
 use super::sequence::Sequence;
 use crate::generate::LanguageModel;
+use crate::qwen3::cpu::Scratch;
 
 pub(super) struct Scheduler<'m> {
     pub(super) model: &'m LanguageModel,
@@ -83,7 +84,7 @@ impl<'m> Scheduler<'m> {
     }
 
     /// Reads one block of one prompt; prompts take turns.
-    pub(super) fn read_one_block(&mut self) {
+    pub(super) fn read_one_block(&mut self, scratch: &mut Scratch) {
         let reading: Vec<usize> = (0..self.active.len())
             .filter(|&index| self.active[index].is_reading())
             .collect();
@@ -93,7 +94,7 @@ impl<'m> Scheduler<'m> {
         self.turn = self.turn.wrapping_add(1);
         let sequence = &mut self.active[reading[self.turn % reading.len()]];
         let prefix = self.prefix_reuse.then_some(&mut self.prefix);
-        sequence.read_block(self.model, prefix);
+        sequence.read_block(self.model, prefix, scratch);
     }
 
     /// Sees to it that the next step fits: forgets prefixes, then sends the
@@ -122,9 +123,7 @@ impl<'m> Scheduler<'m> {
 
     /// Bytes that a sequence is charged: all that its next step needs.
     fn charge(&self, sequence: &Sequence<'_>) -> usize {
-        let reading = sequence.is_reading().then_some(sequence.prompt);
-        let tokens = sequence.tokens.len();
-        sequence.lane.bytes(&self.budget, tokens, reading)
+        sequence.lane.bytes(&self.budget, sequence.tokens.len())
     }
 
     /// Whether `bytes` more fit, when prefixes that nobody uses are forgotten.

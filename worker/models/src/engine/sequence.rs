@@ -10,6 +10,7 @@ use crate::constrain::{Grammar, Masks};
 use crate::error::{ModelError, Result};
 use crate::generate::LanguageModel;
 use crate::generate::{CancelFlag, FinishReason, Passed, StopFilter};
+use crate::qwen3::cpu::Scratch;
 use crate::sampling::Sampler;
 use crate::tokenizer::StreamDecoder;
 
@@ -54,7 +55,7 @@ impl<'m> Sequence<'m> {
     pub(super) fn new(model: &'m LanguageModel, submitted: Submitted) -> Self {
         let generation = &submitted.request.generation;
         let tokens = generation.prompt_ids.clone();
-        let limit = model.longest_answer(generation);
+        let limit = generation.longest_answer(&model.folder().config);
         let stops = StopFilter::new(&generation.stop_strings);
         Self {
             prompt: tokens.len(),
@@ -107,8 +108,12 @@ impl<'m> Sequence<'m> {
     }
 
     /// Reads one block of the prompt, or more that were read before.
-    pub(super) fn read_block(&mut self, model: &LanguageModel, prefix: Option<&mut PrefixCache>) {
-        let mut prefix = prefix;
+    pub(super) fn read_block(
+        &mut self,
+        model: &LanguageModel,
+        mut prefix: Option<&mut PrefixCache>,
+        scratch: &mut Scratch,
+    ) {
         if let Some(prefix) = prefix.as_deref_mut() {
             self.reuse(prefix);
         }
@@ -116,7 +121,7 @@ impl<'m> Sequence<'m> {
             return;
         }
         let opening = &self.tokens[..self.prompt - 1];
-        if let Err(error) = self.lane.read(model, opening, prefix) {
+        if let Err(error) = self.lane.read(model, opening, prefix, scratch) {
             self.fail(error);
         }
     }

@@ -9,7 +9,8 @@ use super::metrics::{Metrics, Rate};
 use super::scheduler::Scheduler;
 use super::sequence::{Sequence, Submitted, Vocabulary};
 use crate::error::{ModelError, Result};
-use crate::generate::LanguageModel;
+use crate::generate::{LanguageModel, Network};
+use crate::qwen3::Qwen3;
 use crate::qwen3::cpu::{CpuDecoder, Scratch};
 
 /// Serves requests until no handle is left and the last one has ended.
@@ -29,7 +30,7 @@ pub(super) fn run(mut scheduler: Scheduler<'_>, requests: &Receiver<Submitted>, 
         let cancelled = scheduler.take_ended();
         totals.prompt_tokens_total += scheduler.admit() as u64;
         fail_what_never_fits(&mut scheduler);
-        scheduler.read_one_block();
+        scheduler.read_one_block(&mut scratch);
         totals.preemptions_total += scheduler.make_room_for_a_step();
         let written = step(&mut scheduler, &mut scratch, &mut vocabulary);
 
@@ -106,19 +107,21 @@ fn step(
     if writing.is_empty() {
         return 0;
     }
-    match model.decoder() {
-        Some(decoder) => match step_together(model, decoder, &mut writing, scratch, vocabulary) {
-            Ok(written) => written,
-            Err(error) => {
-                // Nothing tells whose fault it was.
-                let reason = error.to_string();
-                for sequence in writing {
-                    sequence.fail(ModelError::Engine(reason.clone()));
+    match model.network() {
+        Network::Cpu(decoder) => {
+            match step_together(model, decoder, &mut writing, scratch, vocabulary) {
+                Ok(written) => written,
+                Err(error) => {
+                    // Nothing tells whose fault it was.
+                    let reason = error.to_string();
+                    for sequence in writing {
+                        sequence.fail(ModelError::Engine(reason.clone()));
+                    }
+                    0
                 }
-                0
             }
-        },
-        None => step_in_turn(model, &mut writing, vocabulary),
+        }
+        Network::Module(module) => step_in_turn(model, module, &mut writing, vocabulary),
     }
 }
 
@@ -151,6 +154,7 @@ fn step_together(
 
 fn step_in_turn(
     model: &LanguageModel,
+    module: &Qwen3,
     writing: &mut [&mut Sequence<'_>],
     vocabulary: &mut Vocabulary,
 ) -> usize {
@@ -160,7 +164,7 @@ fn step_in_turn(
         let Lane::Module(cache) = &mut sequence.lane else {
             continue;
         };
-        match step_module(model, token, cache) {
+        match step_module(module, model.device(), token, cache) {
             Ok(logits) => written += usize::from(sequence.choose(model, vocabulary, &logits)),
             Err(error) => sequence.fail(error),
         }

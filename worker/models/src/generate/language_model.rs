@@ -9,37 +9,65 @@ use super::session::Session;
 use super::writer::Writer;
 use crate::device::Device;
 use crate::error::{ModelError, Result};
-use crate::load::{LoadedModel, ModelFolder, load_folder};
+use crate::load::{LoadedModel, ModelFolder};
 use crate::qwen3::cpu::{CpuDecoder, Precision};
 use crate::qwen3::{Qwen3, Qwen3Config};
 use crate::tokenizer::ChatTokenizer;
 
-/// A model, its tokenizer and, on the CPU, its weights laid out for decoding.
+/// A model and its tokenizer.
 #[derive(Debug)]
 pub struct LanguageModel {
-    loaded: LoadedModel,
+    folder: ModelFolder,
+    tokenizer: ChatTokenizer,
     device: Device,
-    /// On `flex` alone.
-    decoder: Option<CpuDecoder>,
+    network: Network,
+}
+
+/// The weights, where they run.
+#[derive(Debug)]
+pub(crate) enum Network {
+    /// On `flex`: our own code for the CPU.
+    Cpu(Box<CpuDecoder>),
+    /// On other devices: the module.
+    Module(Box<Qwen3>),
 }
 
 impl LanguageModel {
     /// Loads the model folder `dir` onto `device`.
     ///
     /// # Errors
-    /// Those of [`load_folder`].
+    /// Every [`ModelError`] of loading; each names the file, and the field or
+    /// tensor.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
         Self::load_as(dir, device, Precision::Exact)
     }
 
-    /// [`Self::load`] with a choice of the weights that the CPU decodes with;
+    /// [`Self::load`] with a choice of the weights that the CPU computes with;
     /// other devices take no notice of it.
     ///
     /// # Errors
-    /// Those of [`load_folder`].
+    /// As [`Self::load`].
     pub fn load_as(dir: &Path, device: &Device, precision: Precision) -> Result<Self> {
         let device = device.clone().without_autodiff();
-        Self::with_precision(load_folder(dir, &device)?, &device, precision)
+        let folder = ModelFolder::open(dir)?;
+        let tokenizer = ChatTokenizer::from_folder(dir)?;
+        let network = match device == Device::flex() {
+            true => Network::Cpu(Box::new(folder.load_decoder(precision)?)),
+            false => Network::Module(Box::new(folder.load_model(&device)?)),
+        };
+        tracing::info!(
+            folder = %dir.display(),
+            parameters = folder.config.num_parameters(),
+            ?device,
+            weights = precision.name(),
+            "model loaded"
+        );
+        Ok(Self {
+            folder,
+            tokenizer,
+            device,
+            network,
+        })
     }
 
     /// Wraps a model that is on `device` already, as training has it. On the
@@ -48,35 +76,31 @@ impl LanguageModel {
     /// # Errors
     /// [`ModelError::Config`] when the weights do not fit the configuration.
     pub fn new(loaded: LoadedModel, device: &Device) -> Result<Self> {
-        Self::with_precision(loaded, device, Precision::Exact)
-    }
-
-    fn with_precision(loaded: LoadedModel, device: &Device, precision: Precision) -> Result<Self> {
-        let (model, config) = (&loaded.model, &loaded.folder.config);
-        let decoder = match *device == Device::flex() {
-            true => Some(CpuDecoder::with_precision(model, config, precision)?),
-            false => None,
+        let LoadedModel {
+            folder,
+            model,
+            tokenizer,
+        } = loaded;
+        let network = match *device == Device::flex() {
+            true => Network::Cpu(Box::new(CpuDecoder::new(&model, &folder.config)?)),
+            false => Network::Module(Box::new(model)),
         };
         Ok(Self {
-            loaded,
+            folder,
+            tokenizer,
             device: device.clone(),
-            decoder,
+            network,
         })
     }
 
     /// What the folder says of the model.
     pub fn folder(&self) -> &ModelFolder {
-        &self.loaded.folder
+        &self.folder
     }
 
     /// The tokenizer.
     pub fn tokenizer(&self) -> &ChatTokenizer {
-        &self.loaded.tokenizer
-    }
-
-    /// The module.
-    pub fn model(&self) -> &Qwen3 {
-        &self.loaded.model
+        &self.tokenizer
     }
 
     /// The device.
@@ -107,23 +131,17 @@ impl LanguageModel {
             cancel,
             started,
         };
-        let decoder = self.decoder.as_ref();
-        writer.run(last, &mut on_text, || {
-            Session::start(self.model(), decoder, &self.device, before, cancel)
-        })
+        writer.run(last, &mut on_text, || Session::start(self, before, cancel))
     }
 
-    /// The CPU's decode step, on `flex` alone.
-    pub(crate) fn decoder(&self) -> Option<&CpuDecoder> {
-        self.decoder.as_ref()
+    /// The weights, where they run.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
     }
 
-    /// Tokens that the answer to a request may have: as asked, and to the
-    /// context's end at most.
-    pub(crate) fn longest_answer(&self, request: &GenerationRequest) -> usize {
-        let context = self.folder().config.context_length();
-        let room = context.saturating_sub(request.prompt_ids.len());
-        request.max_new_tokens.min(room)
+    /// Whether answers are written together, from a cache in blocks.
+    pub(crate) fn is_paged(&self) -> bool {
+        matches!(self.network, Network::Cpu(_))
     }
 
     /// Checks a request's prompt.

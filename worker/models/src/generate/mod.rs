@@ -36,6 +36,7 @@ mod vision;
 mod writer;
 
 pub use language_model::LanguageModel;
+pub(crate) use language_model::Network;
 pub use request::{CancelFlag, FinishReason, GenerationOutput, GenerationRequest};
 pub(crate) use stop::{Passed, StopFilter};
 pub use vision::VisionLanguageModel;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::qwen3::Qwen3Config;
 use crate::sampling::SamplingParams;
 
 /// One generation.
@@ -24,6 +25,15 @@ pub struct GenerationRequest {
 }
 
 impl GenerationRequest {
+    /// Tokens that the answer may have: as asked, and to the end of the model's
+    /// context at most.
+    pub(crate) fn longest_answer(&self, config: &Qwen3Config) -> usize {
+        let room = config
+            .context_length()
+            .saturating_sub(self.prompt_ids.len());
+        self.max_new_tokens.min(room)
+    }
+
     /// A greedy request of up to 1,024 new tokens.
     pub fn new(prompt_ids: Vec<u32>) -> Self {
         Self {

@@ -1,13 +1,12 @@
 //! One sequence being decoded, on the CPU's decode step or on a device.
 
-use burn::tensor::{Int, Tensor, TensorData};
-
+use super::language_model::{LanguageModel, Network};
 use super::request::CancelFlag;
 use super::writer::Steps;
-use crate::device::Device;
-use crate::error::{ModelError, Result};
+use crate::device::{Device, read_f32};
+use crate::error::Result;
 use crate::qwen3::cpu::{CpuDecoder, Scratch, SequenceCache};
-use crate::qwen3::{KvCache, Qwen3};
+use crate::qwen3::{KvCache, Qwen3, token_ids};
 
 /// Prompt tokens read at once: bounds the attention scores in memory, and the
 /// wait until a cancellation is noticed.
@@ -19,11 +18,11 @@ pub(super) enum Session<'m> {
     Cpu {
         decoder: &'m CpuDecoder,
         cache: SequenceCache,
-        scratch: Scratch,
+        scratch: Box<Scratch>,
     },
     Device {
         model: &'m Qwen3,
-        device: Device,
+        device: &'m Device,
         cache: KvCache,
         logits: Vec<f32>,
     },
@@ -32,35 +31,49 @@ pub(super) enum Session<'m> {
 impl<'m> Session<'m> {
     /// Reads `prompt`. None when cancelled meanwhile.
     pub(super) fn start(
-        model: &'m Qwen3,
-        decoder: Option<&'m CpuDecoder>,
-        device: &Device,
+        model: &'m LanguageModel,
         prompt: &[u32],
         cancel: &CancelFlag,
     ) -> Result<Option<Self>> {
-        let mut cache = KvCache::new(model.layers.len());
+        let mut session = match model.network() {
+            Network::Cpu(decoder) => Self::Cpu {
+                decoder,
+                cache: SequenceCache::new(decoder.config()),
+                scratch: Box::default(),
+            },
+            Network::Module(module) => Self::Device {
+                model: module,
+                device: model.device(),
+                cache: KvCache::new(module.layers.len()),
+                logits: Vec::new(),
+            },
+        };
         for chunk in prompt.chunks(PREFILL_CHUNK) {
             if cancel.is_cancelled() {
                 return Ok(None);
             }
-            model.forward_cached(ids(chunk, device), None, None, &mut cache);
+            session.read(chunk)?;
         }
-        Ok(Some(match decoder {
-            Some(decoder) => Self::Cpu {
+        Ok(Some(session))
+    }
+
+    fn read(&mut self, tokens: &[u32]) -> Result<()> {
+        match self {
+            Self::Cpu {
                 decoder,
-                cache: match cache.is_empty() {
-                    true => SequenceCache::new(decoder.config()),
-                    false => SequenceCache::from_module(&cache)?,
-                },
-                scratch: Scratch::default(),
-            },
-            None => Self::Device {
-                model,
-                device: device.clone(),
                 cache,
-                logits: Vec::new(),
-            },
-        }))
+                scratch,
+            } => decoder.read(tokens, cache, scratch),
+            Self::Device {
+                model,
+                device,
+                cache,
+                ..
+            } => {
+                model.forward_cached(token_ids(tokens, device), None, None, cache);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -78,24 +91,11 @@ impl Steps for Session<'_> {
                 cache,
                 logits,
             } => {
-                let hidden = model.forward_cached(ids(&[token], device), None, None, cache);
-                *logits = model
-                    .logits(hidden)
-                    .into_data()
-                    .convert::<f32>()
-                    .try_into_vec::<f32>()
-                    .map_err(|error| ModelError::Device {
-                        name: format!("{device:?}"),
-                        reason: error.to_string(),
-                    })?;
+                let ids = token_ids(&[token], device);
+                let hidden = model.forward_cached(ids, None, None, cache);
+                *logits = read_f32(model.logits(hidden))?;
                 Ok(logits)
             }
         }
     }
-}
-
-fn ids(tokens: &[u32], device: &Device) -> Tensor<2, Int> {
-    let tokens: Vec<i64> = tokens.iter().map(|&token| i64::from(token)).collect();
-    let shape = [1, tokens.len()];
-    Tensor::from_data(TensorData::new(tokens, shape), device)
 }

@@ -10,7 +10,7 @@ use super::language_model::check_prompt;
 use super::request::{CancelFlag, GenerationOutput, GenerationRequest};
 use super::session::PREFILL_CHUNK;
 use super::writer::{Steps, Writer};
-use crate::device::Device;
+use crate::device::{Device, read_f32};
 use crate::error::{ModelError, Result};
 use crate::load::ModelFolder;
 use crate::qwen3::KvCache;
@@ -193,16 +193,7 @@ impl Steps for Session<'_> {
         let position = Positions::single(self.next);
         let hidden = model.forward_cached(x, &position, &mut self.cache);
         self.next += 1;
-        self.logits = model
-            .language_model
-            .logits(hidden)
-            .into_data()
-            .convert::<f32>()
-            .try_into_vec::<f32>()
-            .map_err(|error| ModelError::Device {
-                name: format!("{device:?}"),
-                reason: error.to_string(),
-            })?;
+        self.logits = read_f32(model.language_model.logits(hidden))?;
         Ok(&self.logits)
     }
 }

@@ -64,9 +64,7 @@ impl Writer<'_> {
         let Self {
             request, folder, ..
         } = self;
-        let context = folder.config.context_length();
-        let room = context.saturating_sub(request.prompt_ids.len());
-        let limit = request.max_new_tokens.min(room);
+        let limit = request.longest_answer(&folder.config);
         let ends =
             |token: u32| folder.eos_token_ids.contains(&token) || request.stop_ids.contains(&token);
         let mut seen = request.prompt_ids.clone();

@@ -9,6 +9,7 @@ use super::Weights;
 use super::tensors::load_qwen3;
 use crate::device::Device;
 use crate::error::{ModelError, Result};
+use crate::qwen3::cpu::{CpuDecoder, Precision};
 use crate::qwen3::{Qwen3, Qwen3Config};
 use crate::qwen25_vl::processor_config::ProcessorConfig;
 use crate::qwen25_vl::weights::load_qwen25_vl;
@@ -149,11 +150,28 @@ impl ModelFolder {
     /// Those of reading weights; [`ModelError::Malformed`] for a model that looks
     /// at pictures, which [`Self::load_vision_model`] loads.
     pub fn load_model(&self, device: &Device) -> Result<Qwen3> {
-        if self.vision.is_some() {
-            let reason = "`model_type`: qwen2_5_vl looks at pictures; a text model is needed here";
-            return Err(ModelError::malformed(self.path.join("config.json"), reason));
-        }
+        self.check_is_text()?;
         load_qwen3(&self.config, &mut Weights::open(&self.path)?, device)
+    }
+
+    /// Loads the weights for the CPU's own code, without a module.
+    ///
+    /// # Errors
+    /// As [`Self::load_model`].
+    pub fn load_decoder(&self, precision: Precision) -> Result<CpuDecoder> {
+        self.check_is_text()?;
+        CpuDecoder::load(&mut Weights::open(&self.path)?, &self.config, precision)
+    }
+
+    fn check_is_text(&self) -> Result<()> {
+        match self.vision {
+            None => Ok(()),
+            Some(_) => {
+                let reason =
+                    "`model_type`: qwen2_5_vl looks at pictures; a text model is needed here";
+                Err(ModelError::malformed(self.path.join("config.json"), reason))
+            }
+        }
     }
 
     /// Loads the weights of a model that looks at pictures.

@@ -17,6 +17,9 @@ use crate::error::{ModelError, Result};
 /// Longest header that is believed, as in the reference implementation.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
+/// About how many bytes are read at once where a tensor is taken in parts.
+const PART_BYTES: usize = 1 << 20;
+
 /// One safetensors file, opened and its header checked against its length.
 #[derive(Debug)]
 pub struct SafetensorsFile {
@@ -87,12 +90,7 @@ impl SafetensorsFile {
     /// [`ModelError::Malformed`] for a type that is not a plain number.
     pub fn read(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
         let (shape, dtype, bytes) = self.read_bytes(name)?;
-        let values = to_f32(dtype, &bytes).ok_or_else(|| {
-            ModelError::malformed(
-                &self.path,
-                format!("tensor `{name}` has type {dtype:?}; f32, bf16 or f16 is needed"),
-            )
-        })?;
+        let values = to_f32(dtype, &bytes).ok_or_else(|| self.no_number(name, dtype))?;
         Ok((shape, values))
     }
 
@@ -116,7 +114,40 @@ impl SafetensorsFile {
         Ok((shape, values))
     }
 
-    fn read_bytes(&mut self, name: &str) -> Result<(Vec<usize>, Dtype, Vec<u8>)> {
+    /// Calls `take` with the values of `name` as f32, a few whole rows (of its
+    /// last dimension) at a time, in order.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_rows(&mut self, name: &str, take: &mut dyn FnMut(&[f32])) -> Result<()> {
+        let (shape, dtype, start, end) = self.place(name)?;
+        if to_f32(dtype, &[]).is_none() {
+            return Err(self.no_number(name, dtype));
+        }
+        let numbers: usize = shape.iter().product();
+        let Some(bytes_a_number) = (end - start).checked_div(numbers) else {
+            return Ok(());
+        };
+        let row = shape.last().map_or(1, |&columns| columns) * bytes_a_number;
+        let io = |source| ModelError::io(&self.path, source);
+        self.file
+            .seek(SeekFrom::Start(self.data_start + start as u64))
+            .map_err(io)?;
+        let mut buffer = vec![0_u8; (PART_BYTES / row).max(1) * row];
+        let mut left = end - start;
+        while left > 0 {
+            let part = left.min(buffer.len());
+            self.file.read_exact(&mut buffer[..part]).map_err(io)?;
+            if let Some(values) = to_f32(dtype, &buffer[..part]) {
+                take(&values);
+            }
+            left -= part;
+        }
+        Ok(())
+    }
+
+    /// Shape, type, and first and last byte of `name` in the data.
+    fn place(&self, name: &str) -> Result<(Vec<usize>, Dtype, usize, usize)> {
         let info = self
             .metadata
             .info(name)
@@ -125,7 +156,16 @@ impl SafetensorsFile {
                 name: name.to_owned(),
             })?;
         let (start, end) = info.data_offsets;
-        let (shape, dtype) = (info.shape.clone(), info.dtype);
+        Ok((info.shape.clone(), info.dtype, start, end))
+    }
+
+    fn no_number(&self, name: &str, dtype: Dtype) -> ModelError {
+        let reason = format!("tensor `{name}` has type {dtype:?}; f32, bf16 or f16 is needed");
+        ModelError::malformed(&self.path, reason)
+    }
+
+    fn read_bytes(&mut self, name: &str) -> Result<(Vec<usize>, Dtype, Vec<u8>)> {
+        let (shape, dtype, start, end) = self.place(name)?;
         let mut bytes = vec![0_u8; end - start];
         self.file
             .seek(SeekFrom::Start(self.data_start + start as u64))
@@ -237,6 +277,25 @@ impl Weights {
     /// [`ModelError::MissingTensor`], [`ModelError::WrongShape`], and those of
     /// [`SafetensorsFile::read`].
     pub fn read(&mut self, name: &str, expected: &[usize]) -> Result<Vec<f32>> {
+        Ok(self.file(name, expected)?.read(name)?.1)
+    }
+
+    /// [`Self::read`] a few whole rows at a time, so that little is held beside
+    /// what `take` makes of them.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; rows may have been taken before a failing read.
+    pub fn read_rows(
+        &mut self,
+        name: &str,
+        expected: &[usize],
+        take: &mut dyn FnMut(&[f32]),
+    ) -> Result<()> {
+        self.file(name, expected)?.read_rows(name, take)
+    }
+
+    /// The file that holds `name`, after its shape is checked.
+    fn file(&mut self, name: &str, expected: &[usize]) -> Result<&mut SafetensorsFile> {
         let file = self
             .by_name
             .get(name)
@@ -255,6 +314,6 @@ impl Weights {
                 found,
             });
         }
-        Ok(file.read(name)?.1)
+        Ok(file)
     }
 }

@@ -19,19 +19,6 @@ impl KvCache {
         }
     }
 
-    /// A cache that holds these keys and values of each layer,
-    /// `[batch, kv_heads, tokens, head_dim]` each.
-    pub(crate) fn from_filled(layers: impl IntoIterator<Item = (Tensor<4>, Tensor<4>)>) -> Self {
-        let layers = layers.into_iter().map(|(keys, values)| {
-            let mut layer = LayerCache::default();
-            layer.append(keys, values);
-            layer
-        });
-        Self {
-            layers: layers.collect(),
-        }
-    }
-
     /// Tokens held, padding included.
     pub fn len(&self) -> usize {
         self.layers.first().map_or(0, |layer| layer.len)
@@ -40,12 +27,6 @@ impl KvCache {
     /// Number of layers.
     pub fn num_layers(&self) -> usize {
         self.layers.len()
-    }
-
-    /// Keys and values of `layer`, each `[batch, kv_heads, len, head_dim]`; none
-    /// before anything was appended.
-    pub fn filled(&self, layer: usize) -> Option<(Tensor<4>, Tensor<4>)> {
-        self.layers.get(layer)?.filled()
     }
 
     /// Whether nothing has been appended yet.
@@ -79,12 +60,6 @@ impl LayerCache {
         );
         self.buffers = Some((keys, values));
         filled
-    }
-
-    fn filled(&self) -> Option<(Tensor<4>, Tensor<4>)> {
-        let (keys, values) = self.buffers.as_ref()?;
-        let filled = |buffer: &Tensor<4>| buffer.clone().narrow(2, 0, self.len);
-        Some((filled(keys), filled(values)))
     }
 
     /// Takes the buffers out, grown where `tokens` more would not fit. Growth

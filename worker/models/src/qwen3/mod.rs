@@ -7,7 +7,7 @@
 //! Qwen3-MoE (`modeling_qwen3_moe.py`) differs in the feed-forward alone.
 //!
 //! Read in this order: [`config`], [`rope`], [`rotary`], [`attention`], [`mlp`],
-//! [`moe`], [`layer`], [`model`]; then [`cpu`], the fast decode step.
+//! [`moe`], [`layer`], [`model`]; then [`cpu`], the same without tensors.
 
 pub mod attention;
 pub mod cache;
@@ -23,4 +23,5 @@ pub mod weights;
 
 pub use cache::KvCache;
 pub use config::{MoeConfig, Qwen3Config};
+pub(crate) use model::token_ids;
 pub use model::{Qwen3, padding_mask, segment_mask};

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, RmsNorm, RmsNormConfig};
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::{
     cache::KvCache,
@@ -199,4 +199,11 @@ pub(crate) fn score_bias(mask: Tensor<4, Bool>) -> Tensor<5> {
     mask.float()
         .mul_scalar(HIDDEN)
         .reshape([batch, heads, 1, tokens, keys])
+}
+
+/// `tokens` as one row of the model's input, `[1, tokens]`.
+pub(crate) fn token_ids(tokens: &[u32], device: &Device) -> Tensor<2, Int> {
+    let ids: Vec<i64> = tokens.iter().map(|&token| i64::from(token)).collect();
+    let shape = [1, ids.len()];
+    Tensor::from_data(TensorData::new(ids, shape), device)
 }

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use tokenizers::Tokenizer;
@@ -47,6 +48,8 @@ impl ExampleSource for CorpusSource {
 pub struct JsonlSource {
     examples: Vec<Encoded>,
     seed: u64,
+    /// Of the epoch that was asked for last.
+    order: Mutex<Option<Order>>,
 }
 
 impl JsonlSource {
@@ -75,7 +78,11 @@ impl JsonlSource {
             let path = PathBuf::from(path);
             return Err(TrainError::EmptyDataset { path });
         }
-        Ok(Self { examples, seed })
+        Ok(Self {
+            examples,
+            seed,
+            order: Mutex::default(),
+        })
     }
 
     /// Number of examples in the file.
@@ -92,10 +99,23 @@ impl JsonlSource {
 impl ExampleSource for JsonlSource {
     fn example(&self, index: u64, _progress: f64) -> Result<Encoded> {
         let count = self.examples.len() as u64;
-        let mut order: Vec<usize> = (0..self.examples.len()).collect();
-        Rng::new(self.seed, index / count).shuffle(&mut order);
-        Ok(self.examples[order[(index % count) as usize]].clone())
+        let (epoch, place) = (index / count, (index % count) as usize);
+        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        if order.as_ref().is_none_or(|order| order.epoch != epoch) {
+            let mut examples: Vec<usize> = (0..self.examples.len()).collect();
+            Rng::new(self.seed, epoch).shuffle(&mut examples);
+            *order = Some(Order { epoch, examples });
+        }
+        let example = order.as_ref().map_or(place, |order| order.examples[place]);
+        Ok(self.examples[example].clone())
     }
+}
+
+/// The order of one epoch.
+#[derive(Debug)]
+struct Order {
+    epoch: u64,
+    examples: Vec<usize>,
 }
 
 /// A line of a file, for errors.

@@ -6,10 +6,8 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
-
 use crate::error::{ModelError, Result};
-use crate::qwen3::{KvCache, Qwen3Config};
+use crate::qwen3::Qwen3Config;
 
 /// Tokens that a block holds.
 pub const BLOCK_TOKENS: usize = 64;
@@ -71,97 +69,6 @@ impl SequenceCache {
         }
     }
 
-    /// The first row of the module's cache (an unpadded prompt).
-    ///
-    /// # Errors
-    /// [`ModelError::Request`] when it is empty or cannot be read.
-    pub fn from_module(cache: &KvCache) -> Result<Self> {
-        let (keys, _) = cache.filled(0).ok_or_else(unread)?;
-        let [_, kv_heads, _, head_dim] = keys.dims();
-        let layout = Layout {
-            layers: cache.num_layers(),
-            kv_heads,
-            head_dim,
-        };
-        let mut sequence = Self {
-            layout,
-            blocks: Vec::new(),
-            len: 0,
-        };
-        sequence.extend_from_module(cache)?;
-        Ok(sequence)
-    }
-
-    /// Takes over the tokens that the module's cache holds beyond this one's,
-    /// first row.
-    ///
-    /// # Errors
-    /// [`ModelError::Request`] when it is empty, of another shape, or cannot be
-    /// read.
-    pub fn extend_from_module(&mut self, cache: &KvCache) -> Result<()> {
-        let (from, to) = (self.len, cache.len());
-        if from >= to {
-            return Ok(());
-        }
-        let Layout {
-            layers,
-            kv_heads,
-            head_dim,
-        } = self.layout;
-        while self.blocks.len() * BLOCK_TOKENS < to {
-            self.blocks.push(Arc::new(KvBlock::empty(self.layout)));
-        }
-        for layer in 0..layers {
-            let (keys, values) = cache.filled(layer).ok_or_else(unread)?;
-            for (is_value, buffer) in [(0, keys), (1, values)] {
-                let [_, heads, _, width] = buffer.dims();
-                if (heads, width) != (kv_heads, head_dim) {
-                    return Err(refuse(format!(
-                        "{heads} heads of {width} in place of {kv_heads} of {head_dim}"
-                    )));
-                }
-                let new = buffer.slice([0..1, 0..heads, from..to, 0..width]);
-                let new = new
-                    .into_data()
-                    .convert::<f32>()
-                    .try_into_vec::<f32>()
-                    .map_err(|error| refuse(error.to_string()))?;
-                for (head, rows) in new.chunks_exact((to - from) * head_dim).enumerate() {
-                    for (row, token) in rows.chunks_exact(head_dim).zip(from..) {
-                        self.plane_mut(token / BLOCK_TOKENS, layer, head, is_value)
-                            [token % BLOCK_TOKENS * head_dim..][..head_dim]
-                            .copy_from_slice(row);
-                    }
-                }
-            }
-        }
-        self.len = to;
-        Ok(())
-    }
-
-    /// A module's cache on `device` with the same tokens.
-    pub fn to_module(&self, device: &Device) -> KvCache {
-        let Layout {
-            layers,
-            kv_heads,
-            head_dim,
-        } = self.layout;
-        if self.len == 0 {
-            return KvCache::new(layers);
-        }
-        let gather = |layer: usize, is_value: usize| {
-            let mut all = Vec::with_capacity(kv_heads * self.len * head_dim);
-            for head in 0..kv_heads {
-                for (keys, values) in self.head(layer, head, self.len) {
-                    all.extend_from_slice(if is_value == 0 { keys } else { values });
-                }
-            }
-            let data = TensorData::new(all, [1, kv_heads, self.len, head_dim]);
-            Tensor::<4>::from_data(data, device)
-        };
-        KvCache::from_filled((0..layers).map(|layer| (gather(layer, 0), gather(layer, 1))))
-    }
-
     /// Tokens held.
     pub fn len(&self) -> usize {
         self.len
@@ -206,18 +113,18 @@ impl SequenceCache {
         Layout::of(config).block() * size_of::<f32>()
     }
 
-    /// Room for one more token, in a block of this sequence's own.
-    pub(super) fn make_room(&mut self) {
-        if self.is_full() {
+    /// Room for the token at `position`, in a block of this sequence's own.
+    pub(super) fn make_room(&mut self, position: usize) {
+        while self.blocks.len() * BLOCK_TOKENS <= position {
             self.blocks.push(Arc::new(KvBlock::empty(self.layout)));
         }
     }
 
-    /// Writes the next token's keys and values of `layer`, `[kv_heads, head_dim]`
-    /// each; [`Self::make_room`] came before.
-    pub(super) fn write(&mut self, layer: usize, keys: &[f32], values: &[f32]) {
+    /// Writes the keys and values of `layer` for the token at `position`,
+    /// `[kv_heads, head_dim]` each; [`Self::make_room`] came before.
+    pub(super) fn write(&mut self, layer: usize, position: usize, keys: &[f32], values: &[f32]) {
         let head_dim = self.layout.head_dim;
-        let (block, row) = (self.len / BLOCK_TOKENS, self.len % BLOCK_TOKENS);
+        let (block, row) = (position / BLOCK_TOKENS, position % BLOCK_TOKENS);
         let parts = keys
             .chunks_exact(head_dim)
             .zip(values.chunks_exact(head_dim));
@@ -243,7 +150,9 @@ impl SequenceCache {
     ) -> impl Iterator<Item = (&[f32], &[f32])> {
         let place = self.layout.place(layer, head);
         let (plane, head_dim) = (self.layout.plane(), self.layout.head_dim);
-        self.blocks.iter().enumerate().map(move |(index, block)| {
+        // A prompt's later tokens may be there already.
+        let blocks = self.blocks.iter().take(tokens.div_ceil(BLOCK_TOKENS));
+        blocks.enumerate().map(move |(index, block)| {
             let rows = (tokens - index * BLOCK_TOKENS).min(BLOCK_TOKENS);
             let keys = &block.values[place..][..rows * head_dim];
             let values = &block.values[place + plane..][..rows * head_dim];
@@ -271,10 +180,6 @@ impl KvBlock {
             values: vec![0.0; layout.block()].into_boxed_slice(),
         }
     }
-}
-
-fn unread() -> ModelError {
-    refuse("the module has read no prompt".to_owned())
 }
 
 fn refuse(reason: String) -> ModelError {

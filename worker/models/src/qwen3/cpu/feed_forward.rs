@@ -1,6 +1,7 @@
 //! The feed-forward of a decode step, dense or sparse. Follows
 //! [`crate::qwen3::mlp`] and [`crate::qwen3::moe`].
 
+use super::exp::swiglu;
 use super::matrix::Matrix;
 
 /// The block after attention.
@@ -89,9 +90,7 @@ impl Mlp {
         let rows = gate_up.chunks_exact(2 * width);
         for (row, product) in rows.zip(inner.chunks_exact_mut(width)) {
             let (gate, up) = row.split_at(width);
-            for ((product, gate), up) in product.iter_mut().zip(gate).zip(up) {
-                *product = gate / (1.0 + (-gate).exp()) * up;
-            }
+            swiglu(gate, up, product);
         }
         self.down.apply(inner, outputs);
     }
@@ -180,11 +179,11 @@ mod tests {
 
     fn moe(normalise: bool) -> Moe {
         let mlp = Mlp {
-            gate_up: Matrix::stack(vec![vec![1.0; 4]], 2, Precision::Exact),
-            down: Matrix::stack(vec![vec![1.0; 2]], 1, Precision::Exact),
+            gate_up: Matrix::of(&[1.0; 4], 2, Precision::Exact),
+            down: Matrix::of(&[1.0; 2], 1, Precision::Exact),
         };
         Moe {
-            router: Matrix::stack(vec![vec![0.0; 8]], 2, Precision::Exact),
+            router: Matrix::of(&[0.0; 8], 2, Precision::Exact),
             experts: vec![mlp; 4],
             experts_per_token: 2,
             normalise,

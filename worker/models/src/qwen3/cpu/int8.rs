@@ -29,27 +29,36 @@ pub(super) struct Int8Vectors {
 
 impl Int8Rows {
     /// Quantises rows of `columns` numbers.
-    pub(super) fn new<'v>(parts: impl IntoIterator<Item = &'v [f32]>, columns: usize) -> Self {
-        let parts: Vec<&[f32]> = parts.into_iter().collect();
-        let rows = parts.iter().map(|part| part.len()).sum::<usize>() / columns;
+    pub(super) fn new(rows: &[f32], columns: usize) -> Self {
+        let mut all = Self::with_capacity(rows.len() / columns, columns);
+        all.push(rows);
+        all
+    }
+
+    /// No rows yet, and room for `rows` of `columns`.
+    pub(super) fn with_capacity(rows: usize, columns: usize) -> Self {
         let blocks = rows * columns.div_ceil(BLOCK);
-        let mut values = vec![0; blocks * BLOCK];
-        let mut scales = vec![0.0; blocks];
-        let sources = parts.iter().flat_map(|part| part.chunks_exact(columns));
-        let targets = values
-            .chunks_exact_mut(columns.div_ceil(BLOCK) * BLOCK)
-            .zip(scales.chunks_exact_mut(columns.div_ceil(BLOCK)));
-        for (source, (values, scales)) in sources.zip(targets) {
-            let blocks = values.chunks_exact_mut(BLOCK).zip(scales);
-            for (source, (values, scale)) in source.chunks(BLOCK).zip(blocks) {
-                *scale = quantise(source, values);
-            }
-        }
         Self {
-            values,
-            scales,
+            values: Vec::with_capacity(blocks * BLOCK),
+            scales: Vec::with_capacity(blocks),
             columns,
         }
+    }
+
+    /// Quantises more rows.
+    pub(super) fn push(&mut self, rows: &[f32]) {
+        for block in rows
+            .chunks_exact(self.columns)
+            .flat_map(|row| row.chunks(BLOCK))
+        {
+            let place = self.values.len();
+            self.values.resize(place + BLOCK, 0);
+            self.scales.push(quantise(block, &mut self.values[place..]));
+        }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.scales.len() / self.blocks()
     }
 
     /// Bytes stored.
@@ -135,7 +144,7 @@ fn write<const N: usize>(dots: [f32; N], outputs: &mut [f32], mut place: usize, 
 impl Int8Vectors {
     /// Quantises vectors of `columns` numbers, one after the other.
     pub(super) fn new(vectors: &[f32], columns: usize) -> Self {
-        let rows = Int8Rows::new([vectors], columns);
+        let rows = Int8Rows::new(vectors, columns);
         let (fours, _) = rows.values.as_chunks::<4>();
         let sum = |four: &[i8; 4]| four.iter().map(|&value| i32::from(value)).sum::<i32>();
         let corrections = fours.iter().map(|four| -128 * sum(four)).collect();
@@ -143,7 +152,7 @@ impl Int8Vectors {
     }
 
     fn count(&self) -> usize {
-        self.rows.scales.len() / self.rows.blocks()
+        self.rows.rows()
     }
 }
 
@@ -373,7 +382,7 @@ mod tests {
         let mut source = numbers(rows * columns, 5);
         source[3] = -4.0;
         source[columns..2 * columns].fill(0.0);
-        let quantised = Int8Rows::new([source.as_slice()], columns);
+        let quantised = Int8Rows::new(&source, columns);
         assert_eq!(quantised.bytes(), rows * 3 * (BLOCK + 4));
         let mut row = vec![f32::NAN; columns];
         for (number, exact) in source.chunks(columns).enumerate() {
@@ -395,7 +404,7 @@ mod tests {
             for (rows, columns, vectors) in [(1, 1, 1), (7, 33, 2), (3, 64, 5), (6, 130, 9)] {
                 let weights = numbers(rows * columns, 3);
                 let inputs = numbers(vectors * columns, 7);
-                let matrix = Int8Rows::new([weights.as_slice()], columns);
+                let matrix = Int8Rows::new(&weights, columns);
                 let quantised = Int8Vectors::new(&inputs, columns);
                 let mut outputs = vec![f32::NAN; vectors * rows];
                 matrix.products_on(isa, 0..rows, &quantised, &mut outputs, rows);
@@ -425,7 +434,7 @@ mod tests {
     #[test]
     fn the_largest_values_do_not_overflow() {
         for isa in available() {
-            let weights = Int8Rows::new([[-1.0; 2 * BLOCK].as_slice()], 2 * BLOCK);
+            let weights = Int8Rows::new(&[-1.0; 2 * BLOCK], 2 * BLOCK);
             let inputs = Int8Vectors::new(&[-1.0; 2 * BLOCK], 2 * BLOCK);
             let mut outputs = [0.0];
             weights.products_on(isa, 0..1, &inputs, &mut outputs, 1);
@@ -438,7 +447,7 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY] {
             let mut vector = numbers(70, 1);
             vector[2] = bad;
-            let weights = Int8Rows::new([numbers(70, 2).as_slice()], 70);
+            let weights = Int8Rows::new(&numbers(70, 2), 70);
             for isa in available() {
                 let mut outputs = [0.0];
                 let inputs = Int8Vectors::new(&vector, 70);

@@ -9,7 +9,7 @@ use super::simd::{Baseline, Simd, Stored};
 
 /// Instruction sets with code of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Isa {
+pub(super) enum Isa {
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
@@ -34,7 +34,8 @@ fn available() -> Vec<Isa> {
     sets
 }
 
-static ISA: LazyLock<Isa> = LazyLock::new(|| available().first().copied().unwrap_or(Isa::Baseline));
+pub(super) static ISA: LazyLock<Isa> =
+    LazyLock::new(|| available().first().copied().unwrap_or(Isa::Baseline));
 
 /// `outputs[n·stride + r] = weights[r] · inputs[n]` for the rows `r` of `weights`
 /// (each of `columns`) and the vectors `n` of `inputs`.
@@ -125,10 +126,11 @@ const PREFETCH_BYTES: usize = 512;
 /// order of the additions.
 const ACCUMULATORS: usize = 2;
 
-/// Row after row, so that the weights are one sequential stream, each against
-/// eight inputs at a time (four where registers are few) and smaller groups.
+/// Rows one after the other, so that the weights are one sequential stream; with
+/// several vectors in tiles of rows, so that each number loaded serves several
+/// products.
 ///
-/// Every group adds in the same order, so that a vector's products do not depend
+/// Every tile adds in the same order, so that a vector's products do not depend
 /// on how many others come with it: what a sequence gets in a batch is, bit for
 /// bit, what it gets alone.
 #[inline(always)]
@@ -139,106 +141,162 @@ unsafe fn products_with<S: Simd, W: Stored>(
     outputs: &mut [f32],
     stride: usize,
 ) {
-    for (row, weights) in weights.chunks_exact(columns).enumerate() {
-        let mut inputs = inputs;
-        let mut place = row;
+    let mut weights = weights;
+    let mut row = 0;
+    let tile = match (inputs.len() / columns, S::LANES) {
+        (..2, _) => 1,
+        (_, 16..) => 4,
+        _ => 2,
+    };
+    while weights.len() >= columns {
+        let rows = if weights.len() >= tile * columns {
+            tile
+        } else {
+            1
+        };
+        let (these, rest) = weights.split_at(rows * columns);
         // SAFETY: the caller promises the instruction set.
         unsafe {
-            while S::LANES >= 16 && inputs.len() >= 8 * columns {
-                place = group::<S, W, 8>(weights, &mut inputs, outputs, place, stride);
+            match rows {
+                4 => rows_by_all::<S, W, 4>(these, inputs, outputs, row, stride),
+                2 => rows_by_all::<S, W, 2>(these, inputs, outputs, row, stride),
+                _ => rows_by_all::<S, W, 1>(these, inputs, outputs, row, stride),
             }
-            while inputs.len() >= 4 * columns {
-                place = group::<S, W, 4>(weights, &mut inputs, outputs, place, stride);
-            }
-            if inputs.len() >= 2 * columns {
-                place = group::<S, W, 2>(weights, &mut inputs, outputs, place, stride);
-            }
-            if inputs.len() >= columns {
-                group::<S, W, 1>(weights, &mut inputs, outputs, place, stride);
-            }
+        }
+        (weights, row) = (rest, row + rows);
+    }
+}
+
+/// `R` rows against every input: as many at a time as leave all sums in registers.
+#[inline(always)]
+unsafe fn rows_by_all<S: Simd, W: Stored, const R: usize>(
+    rows: &[W],
+    mut inputs: &[f32],
+    outputs: &mut [f32],
+    row: usize,
+    stride: usize,
+) {
+    let columns = rows.len() / R;
+    let mut place = row;
+    // SAFETY: the caller promises the instruction set.
+    unsafe {
+        while R == 1 && S::LANES >= 16 && inputs.len() >= 8 * columns {
+            place = tile::<S, W, R, 8>(rows, &mut inputs, outputs, place, stride);
+        }
+        while R == 1 && inputs.len() >= 4 * columns {
+            place = tile::<S, W, R, 4>(rows, &mut inputs, outputs, place, stride);
+        }
+        while R > 1 && inputs.len() >= 3 * columns {
+            place = tile::<S, W, R, 3>(rows, &mut inputs, outputs, place, stride);
+        }
+        while inputs.len() >= 2 * columns {
+            place = tile::<S, W, R, 2>(rows, &mut inputs, outputs, place, stride);
+        }
+        if inputs.len() >= columns {
+            tile::<S, W, R, 1>(rows, &mut inputs, outputs, place, stride);
         }
     }
 }
 
-/// One row against the next `N` inputs, which are taken off; returns the place
+/// `R` rows against the next `N` inputs, which are taken off; returns the place
 /// of the next output.
 #[inline(always)]
-unsafe fn group<S: Simd, W: Stored, const N: usize>(
-    row: &[W],
+unsafe fn tile<S: Simd, W: Stored, const R: usize, const N: usize>(
+    rows: &[W],
     inputs: &mut &[f32],
     outputs: &mut [f32],
-    mut place: usize,
+    place: usize,
     stride: usize,
 ) -> usize {
-    let (vectors, rest) = inputs.split_at(N * row.len());
+    let (vectors, rest) = inputs.split_at(N * (rows.len() / R));
     *inputs = rest;
     // SAFETY: the caller promises the instruction set.
-    for dot in unsafe { dots::<S, W, N>(row, vectors) } {
-        outputs[place] = dot;
-        place += stride;
+    let dots = unsafe { dots::<S, W, R, N>(rows, vectors) };
+    for (r, dots) in dots.into_iter().enumerate() {
+        for (n, dot) in dots.into_iter().enumerate() {
+            outputs[place + n * stride + r] = dot;
+        }
     }
-    place
+    place + N * stride
 }
 
-/// The dot products of a row with `N` vectors of its length, one after the other
-/// in `vectors`. [`ACCUMULATORS`] each hide the latency of the addition.
+/// The dot products of `R` rows with `N` vectors of their length, all one after
+/// the other. [`ACCUMULATORS`] each hide the latency of the addition.
 #[expect(
     clippy::needless_range_loop,
     reason = "indices run over registers: iterators would keep them in memory"
 )]
 #[inline(always)]
-unsafe fn dots<S: Simd, W: Stored, const N: usize>(row: &[W], vectors: &[f32]) -> [f32; N] {
+unsafe fn dots<S: Simd, W: Stored, const R: usize, const N: usize>(
+    rows: &[W],
+    vectors: &[f32],
+) -> [[f32; N]; R] {
     const A: usize = ACCUMULATORS;
-    let columns = row.len();
+    let columns = rows.len() / R;
+    let rows: [&[W]; R] = std::array::from_fn(|r| &rows[r * columns..][..columns]);
     let vectors: [&[f32]; N] = std::array::from_fn(|n| &vectors[n * columns..][..columns]);
     let step = A * S::LANES;
     // SAFETY: the caller promises the instruction set.
-    let mut sums = [[unsafe { S::zero() }; A]; N];
+    let mut sums = [[[unsafe { S::zero() }; A]; N]; R];
     let mut at = 0;
     // SAFETY: the caller promises the instruction set; every load ends at or
     // before `columns`, the length of all slices. A prefetch may be anywhere.
     unsafe {
         while at + step <= columns {
-            let ahead = row.as_ptr().wrapping_add(at).cast::<u8>();
-            for line in 0..(step * size_of::<W>()).div_ceil(64) {
-                S::prefetch(ahead.wrapping_add(PREFETCH_BYTES + line * 64));
+            // Several rows are read again for the next vectors, from the cache.
+            if R == 1 {
+                let ahead = rows[0].as_ptr().wrapping_add(at).cast::<u8>();
+                for line in 0..(step * size_of::<W>()).div_ceil(64) {
+                    S::prefetch(ahead.wrapping_add(PREFETCH_BYTES + line * 64));
+                }
             }
             for a in 0..A {
                 let from = at + a * S::LANES;
-                let weights = W::load::<S>(row.as_ptr().add(from));
+                let mut weights = [S::zero(); R];
+                for r in 0..R {
+                    weights[r] = W::load::<S>(rows[r].as_ptr().add(from));
+                }
                 for n in 0..N {
                     let inputs = S::load(vectors[n].as_ptr().add(from));
-                    sums[n][a] = S::mul_add(weights, inputs, sums[n][a]);
+                    for r in 0..R {
+                        sums[r][n][a] = S::mul_add(weights[r], inputs, sums[r][n][a]);
+                    }
                 }
             }
             at += step;
         }
         while at + S::LANES <= columns {
-            let weights = W::load::<S>(row.as_ptr().add(at));
-            for n in 0..N {
-                let inputs = S::load(vectors[n].as_ptr().add(at));
-                sums[n][0] = S::mul_add(weights, inputs, sums[n][0]);
+            for r in 0..R {
+                let weights = W::load::<S>(rows[r].as_ptr().add(at));
+                for n in 0..N {
+                    let inputs = S::load(vectors[n].as_ptr().add(at));
+                    sums[r][n][0] = S::mul_add(weights, inputs, sums[r][n][0]);
+                }
             }
             at += S::LANES;
         }
     }
     // Loops, not closures: a closure would be compiled without the instruction
     // set and would force the accumulators into memory.
-    let mut dots = [0.0; N];
-    for n in 0..N {
-        // SAFETY: the caller promises the instruction set.
-        unsafe {
-            let mut all = sums[n][0];
-            for a in 1..A {
-                all = S::add(all, sums[n][a]);
+    let mut dots = [[0.0; N]; R];
+    for r in 0..R {
+        for n in 0..N {
+            // SAFETY: the caller promises the instruction set.
+            unsafe {
+                let mut all = sums[r][n][0];
+                for a in 1..A {
+                    all = S::add(all, sums[r][n][a]);
+                }
+                dots[r][n] = S::sum(all);
             }
-            dots[n] = S::sum(all);
         }
     }
     for rest in at..columns {
-        let weight = row[rest].value();
-        for n in 0..N {
-            dots[n] += weight * vectors[n][rest];
+        for r in 0..R {
+            let weight = rows[r][rest].value();
+            for n in 0..N {
+                dots[r][n] += weight * vectors[n][rest];
+            }
         }
     }
     dots

@@ -60,35 +60,68 @@ enum Values {
     Int8(Int8Rows),
 }
 
-impl Matrix {
-    /// Stacks matrices of the same `columns`, given row-major, into one. Exact
-    /// ones are kept as bf16 when every value is one already, as after loading a
-    /// bf16 checkpoint: half the memory traffic for the same result.
-    pub(super) fn stack(parts: Vec<Vec<f32>>, columns: usize, precision: Precision) -> Self {
-        let is_bf16 = |value: &f32| bf16::from_f32(*value).to_f32().to_bits() == value.to_bits();
-        let as_bf16 = match precision {
-            Precision::Exact => parts.iter().flatten().all(is_bf16),
-            Precision::Bf16 => true,
-            Precision::Int8 => false,
-        };
-        let count: usize = parts.iter().map(Vec::len).sum();
-        let all = parts.iter().flatten();
-        let values = if precision == Precision::Int8 {
-            Values::Int8(Int8Rows::new(parts.iter().map(Vec::as_slice), columns))
-        } else if as_bf16 {
-            let mut halves = Vec::with_capacity(count);
-            halves.extend(all.map(|&value| bf16::from_f32(value)));
-            Values::Bf16(halves)
-        } else {
-            let mut floats = Vec::with_capacity(count);
-            floats.extend(all);
-            Values::F32(floats)
+/// Takes a matrix's rows as they come.
+pub(super) struct MatrixBuilder {
+    columns: usize,
+    precision: Precision,
+    values: Values,
+}
+
+impl MatrixBuilder {
+    /// For `rows` rows of `columns`.
+    pub(super) fn new(rows: usize, columns: usize, precision: Precision) -> Self {
+        let values = match precision {
+            Precision::Int8 => Values::Int8(Int8Rows::with_capacity(rows, columns)),
+            Precision::Exact | Precision::Bf16 => Values::Bf16(Vec::with_capacity(rows * columns)),
         };
         Self {
-            rows: count / columns,
             columns,
+            precision,
             values,
         }
+    }
+
+    /// Takes the next rows. Exact ones are kept as bf16 while every value is one
+    /// already, as in a bf16 checkpoint: half the memory traffic for the same
+    /// result.
+    pub(super) fn push(&mut self, rows: &[f32]) {
+        let is_bf16 = |value: &f32| bf16::from_f32(*value).to_f32().to_bits() == value.to_bits();
+        if let Values::Bf16(halves) = &mut self.values
+            && self.precision == Precision::Exact
+            && !rows.iter().all(is_bf16)
+        {
+            let mut floats = Vec::with_capacity(halves.capacity());
+            floats.extend(halves.iter().map(|half| half.to_f32()));
+            self.values = Values::F32(floats);
+        }
+        match &mut self.values {
+            Values::F32(values) => values.extend_from_slice(rows),
+            Values::Bf16(values) => values.extend(rows.iter().map(|&x| bf16::from_f32(x))),
+            Values::Int8(values) => values.push(rows),
+        }
+    }
+
+    pub(super) fn finish(self) -> Matrix {
+        let rows = match &self.values {
+            Values::F32(values) => values.len() / self.columns,
+            Values::Bf16(values) => values.len() / self.columns,
+            Values::Int8(values) => values.rows(),
+        };
+        Matrix {
+            rows,
+            columns: self.columns,
+            values: self.values,
+        }
+    }
+}
+
+impl Matrix {
+    /// A matrix of `columns` from its rows.
+    #[cfg(test)]
+    pub(super) fn of(rows: &[f32], columns: usize, precision: Precision) -> Self {
+        let mut matrix = MatrixBuilder::new(rows.len() / columns, columns, precision);
+        matrix.push(rows);
+        matrix.finish()
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -214,7 +247,7 @@ mod tests {
             let mut alone = vec![0.0; vectors * rows];
             products(&weights, &inputs, columns, &mut alone, rows);
             let mut shared = vec![0.0; vectors * rows];
-            let matrix = Matrix::stack(vec![weights], columns, Precision::Exact);
+            let matrix = Matrix::of(&weights, columns, Precision::Exact);
             assert!(rows * columns > PARALLEL_WORK);
             matrix.apply(&inputs, &mut shared);
             assert_eq!(alone, shared);
@@ -223,14 +256,19 @@ mod tests {
 
     #[test]
     fn half_width_is_kept_only_when_exact() {
-        let exact = Matrix::stack(vec![vec![0.5, -1.25], vec![3.0, 0.0]], 2, Precision::Exact);
+        let exact = Matrix::of(&[0.5, -1.25, 3.0, 0.0], 2, Precision::Exact);
         assert_eq!((exact.rows(), exact.bytes()), (2, 8));
-        let inexact = Matrix::stack(vec![vec![0.5, 0.1]], 2, Precision::Exact);
-        assert_eq!((inexact.rows(), inexact.bytes()), (1, 8));
+        let mut late = MatrixBuilder::new(2, 2, Precision::Exact);
+        late.push(&[3.0, 0.25]);
+        late.push(&[0.5, 0.1]);
+        let inexact = late.finish();
+        assert_eq!((inexact.rows(), inexact.bytes()), (2, 16));
         let mut row = [0.0; 2];
-        inexact.copy_row(0, &mut row);
-        assert_eq!(row, [0.5, 0.1]);
-        let rounded = Matrix::stack(vec![vec![0.5, 0.1]], 2, Precision::Bf16);
+        for (number, expected) in [[3.0, 0.25], [0.5, 0.1]].iter().enumerate() {
+            inexact.copy_row(number, &mut row);
+            assert_eq!(row, *expected);
+        }
+        let rounded = Matrix::of(&[0.5, 0.1], 2, Precision::Bf16);
         assert_eq!(rounded.bytes(), 4);
     }
 
@@ -238,15 +276,15 @@ mod tests {
     fn int8_on_threads_and_on_one_agree_and_are_near() {
         let (rows, columns) = (1030, 516);
         let weights = ramp(rows * columns);
-        let exact = Matrix::stack(vec![weights.clone()], columns, Precision::Exact);
-        let rounded = Matrix::stack(vec![weights.clone()], columns, Precision::Int8);
+        let exact = Matrix::of(&weights, columns, Precision::Exact);
+        let rounded = Matrix::of(&weights, columns, Precision::Int8);
         assert!(rounded.bytes() * 3 < exact.bytes());
         for vectors in [1, 3] {
             let inputs = ramp(vectors * columns);
             let (mut near, mut far) = (vec![0.0; vectors * rows], vec![0.0; vectors * rows]);
             exact.apply(&inputs, &mut near);
             rounded.apply(&inputs, &mut far);
-            let rows_alone = Int8Rows::new([weights.as_slice()], columns);
+            let rows_alone = Int8Rows::new(&weights, columns);
             let mut alone = vec![0.0; vectors * rows];
             let quantised = Int8Vectors::new(&inputs, columns);
             rows_alone.products(0..rows, &quantised, &mut alone, rows);

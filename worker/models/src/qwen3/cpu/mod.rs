@@ -1,25 +1,30 @@
-//! Decoding on the CPU, one token a sequence and step, without tensors.
+//! The model on the CPU without tensors: reading prompts, and decoding one token
+//! a sequence and step.
 //!
 //! A decode step reads every weight once for a handful of multiplications each:
 //! it is bound by memory traffic, and for small models by the cost of
 //! dispatching tensor operations. Here the weights lie row by row (`[out, in]`)
 //! in as few matrices as possible (query, key and value are one, gate and up
 //! another), as bf16 when that loses nothing or as int8 when asked ([`Precision`]),
-//! and a step is a fixed sequence of
-//! matrix-vector products over reused buffers.
+//! and a step is a fixed sequence of matrix-vector products over reused buffers.
+//! A prompt goes through the same code, many tokens of one sequence at a time.
 //!
-//! The prompt is read by the [`Qwen3`](super::Qwen3) module, whose cache
-//! [`SequenceCache::from_module`] takes over.
+//! This is all that a model needs on `flex`: the [`Qwen3`](super::Qwen3) module is
+//! for training and for other devices.
 
 mod attention;
+mod build;
 mod cache;
 mod decoder;
+mod exp;
 mod feed_forward;
 mod int8;
 mod kernel;
 mod matrix;
+mod pass;
 mod simd;
 
 pub use cache::{BLOCK_TOKENS, KvBlock, SequenceCache};
-pub use decoder::{CpuDecoder, Scratch};
+pub use decoder::CpuDecoder;
 pub use matrix::Precision;
+pub use pass::Scratch;

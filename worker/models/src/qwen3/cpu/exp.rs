@@ -1,0 +1,148 @@
+//! The exponential over slices, and what is made of it.
+//!
+//! One call of the library's `exp` a number is as slow as a hundred
+//! multiplications; this one has no branch, so that the compiler computes a whole
+//! register at once. Source: Moshier, *Cephes* (`single/expf.c`), relative error
+//! below 2e-7.
+
+use super::kernel::{ISA, Isa};
+
+/// `softmax(scale · scores)` in place. Not a number when a score is none.
+pub(super) fn softmax(scores: &mut [f32], scale: f32) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    fn avx512(scores: &mut [f32], scale: f32) {
+        softmax_with(scores, scale);
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(scores: &mut [f32], scale: f32) {
+        softmax_with(scores, scale);
+    }
+    match *ISA {
+        // SAFETY: it was found on this machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512(scores, scale) },
+        // SAFETY: it was found on this machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2(scores, scale) },
+        Isa::Baseline => softmax_with(scores, scale),
+    }
+}
+
+/// `out = silu(gate) · up`, with `silu(x) = x / (1 + e⁻ˣ)`.
+pub(super) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    fn avx512(gate: &[f32], up: &[f32], out: &mut [f32]) {
+        swiglu_with(gate, up, out);
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(gate: &[f32], up: &[f32], out: &mut [f32]) {
+        swiglu_with(gate, up, out);
+    }
+    match *ISA {
+        // SAFETY: it was found on this machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512(gate, up, out) },
+        // SAFETY: it was found on this machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2(gate, up, out) },
+        Isa::Baseline => swiglu_with(gate, up, out),
+    }
+}
+
+#[inline(always)]
+fn softmax_with(scores: &mut [f32], scale: f32) {
+    let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    for score in scores.iter_mut() {
+        *score = exp((*score - largest) * scale);
+    }
+    let inverse = 1.0 / scores.iter().sum::<f32>();
+    for score in scores {
+        *score *= inverse;
+    }
+}
+
+#[inline(always)]
+fn swiglu_with(gate: &[f32], up: &[f32], out: &mut [f32]) {
+    for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
+        *out = gate / (1.0 + exp(-gate)) * up;
+    }
+}
+
+/// `eˣ`; what would be below or above the normal numbers is the nearest of them.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    const LOG2_E: f32 = std::f32::consts::LOG2_E;
+    // ln 2 in two parts, the first short enough for an exact product.
+    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+    // Adding it leaves a small number's nearest integer in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    const POLYNOMIAL: [f32; 6] = [
+        1.987_569_1e-4,
+        1.398_199_9e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        1.666_666_5e-1,
+        5.000_000_1e-1,
+    ];
+    // Comparisons in place of `clamp` and `max`: they keep what is not a number.
+    let x = if x < -87.0 { -87.0 } else { x };
+    let x = if x > 88.0 { 88.0 } else { x };
+    let rounded = x * LOG2_E + ROUND;
+    let power = rounded - ROUND;
+    let rest = x - power * LN_2[0] - power * LN_2[1];
+    let mut sum = POLYNOMIAL[0];
+    for coefficient in &POLYNOMIAL[1..] {
+        sum = sum * rest + coefficient;
+    }
+    let sum = sum * rest * rest + rest + 1.0;
+    // The integer goes to the exponent.
+    f32::from_bits(sum.to_bits().wrapping_add(rounded.to_bits() << 23))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_the_exact_exponential_over_its_range() {
+        for step in -8700..=8800 {
+            let x = step as f32 / 100.0;
+            let exact = f64::from(x).exp();
+            let error = (f64::from(exp(x)) - exact).abs() / exact;
+            assert!(error < 2e-7, "{x}: {error:e}");
+        }
+        assert!(exp(-1e9) < 2e-38);
+        assert!(exp(f32::NEG_INFINITY) < 2e-38);
+        assert!(exp(f32::INFINITY) > 1e38);
+        assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn softmax_sums_to_one_and_shows_what_is_no_number() {
+        let mut scores: Vec<f32> = (0..37).map(|i| (i * 7 % 13) as f32).collect();
+        let exact: f64 = scores.iter().map(|x| (f64::from(*x) * 0.5).exp()).sum();
+        let first = 0.0_f64.exp() / exact;
+        softmax(&mut scores, 0.5);
+        assert!((scores.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        assert!((f64::from(scores[0]) - first).abs() < 1e-8);
+        let mut broken = vec![1.0, f32::NAN, 2.0];
+        softmax(&mut broken, 1.0);
+        assert!(broken.iter().all(|x| x.is_nan()));
+    }
+
+    #[test]
+    fn swiglu_of_small_large_and_negative() {
+        let gate = [-100.0, -3.0, 0.0, 0.5, 40.0];
+        let mut out = [0.0; 5];
+        swiglu(&gate, &[2.0; 5], &mut out);
+        for (gate, out) in gate.iter().zip(out) {
+            let x = f64::from(*gate);
+            let exact = x / (1.0 + (-x).exp()) * 2.0;
+            assert!((f64::from(out) - exact).abs() < 1e-6 * (1.0 + exact.abs()));
+        }
+    }
+}
