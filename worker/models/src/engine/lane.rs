@@ -3,12 +3,14 @@
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::budget::KvBudget;
+use super::model::EngineModel;
 use super::prefix::{NodeId, PrefixCache, ROOT};
 use crate::device::Device;
 use crate::error::{ModelError, Result};
-use crate::generate::LanguageModel;
+use crate::generate::{LanguageModel, VisionState};
 use crate::qwen3::KvCache;
 use crate::qwen3::cpu::{BLOCK_TOKENS, SequenceCache};
+use crate::qwen25_vl::Patches;
 
 /// Keys and values of one sequence.
 #[derive(Debug)]
@@ -25,18 +27,23 @@ pub(super) enum Lane {
     },
     /// As the module keeps them, on its device.
     Module(KvCache),
+    /// The same of a model that looks at pictures.
+    Vision(Box<VisionState>),
 }
 
 impl Lane {
-    pub(super) fn new(model: &LanguageModel) -> Self {
-        match model.decoder() {
-            Some(decoder) => Self::Paged {
+    pub(super) fn new(model: &EngineModel) -> Self {
+        match (model, model.decoder()) {
+            (_, Some(decoder)) => Self::Paged {
                 cache: SequenceCache::new(decoder.config()),
                 module: None,
                 shared: 0,
                 node: ROOT,
             },
-            None => Self::Module(KvCache::new(model.model().layers.len())),
+            (EngineModel::Text(model), None) => {
+                Self::Module(KvCache::new(model.model().layers.len()))
+            }
+            (EngineModel::Vision(model), None) => Self::Vision(Box::new(model.begin())),
         }
     }
 
@@ -45,6 +52,7 @@ impl Lane {
         match self {
             Self::Paged { cache, .. } => cache.len(),
             Self::Module(cache) => cache.len(),
+            Self::Vision(state) => state.len(),
         }
     }
 
@@ -56,7 +64,7 @@ impl Lane {
                 let own = budget.blocks(tokens) - shared * budget.block;
                 own + reading.map_or(0, |prompt| budget.module(prompt))
             }
-            Self::Module(_) => budget.module(tokens),
+            Self::Module(_) | Self::Vision(_) => budget.module(tokens),
         }
     }
 
@@ -90,23 +98,27 @@ impl Lane {
 
     /// Reads the next block of `prompt`, and keeps it for others where `prefix`
     /// is given. A block is always read as a whole, so that what it holds depends
-    /// on the prompt alone.
+    /// on the prompt alone. `pictures` are those of the prompt.
     pub(super) fn read(
         &mut self,
-        model: &LanguageModel,
+        model: &EngineModel,
         prompt: &[u32],
+        pictures: Option<&Patches>,
         prefix: Option<&mut PrefixCache>,
     ) -> Result<()> {
         let from = self.len();
         let chunk = &prompt[from..prompt.len().min(from + BLOCK_TOKENS)];
-        let device = model.device();
-        match self {
-            Self::Paged {
-                cache,
-                module,
-                shared,
-                node,
-            } => {
+        match (self, model) {
+            (
+                Self::Paged {
+                    cache,
+                    module,
+                    shared,
+                    node,
+                },
+                EngineModel::Text(model),
+            ) => {
+                let device = model.device();
                 let behind = module.as_ref().is_none_or(|module| module.len() != from);
                 if behind {
                     *module = Some(cache.to_module(device));
@@ -127,22 +139,34 @@ impl Lane {
                     *module = None;
                 }
             }
-            Self::Module(cache) => {
-                model
-                    .model()
-                    .forward_cached(ids(chunk, device), None, None, cache);
+            (Self::Module(cache), EngineModel::Text(model)) => {
+                let ids = ids(chunk, model.device());
+                model.model().forward_cached(ids, None, None, cache);
             }
+            (Self::Vision(state), EngineModel::Vision(model)) => {
+                let none = Patches::default();
+                model.read(state, prompt, pictures.unwrap_or(&none), BLOCK_TOKENS)?;
+            }
+            _ => return Err(of_another_model()),
         }
         Ok(())
     }
+
+    /// Reads one token with the module; the logits `[vocab]` of what follows it.
+    pub(super) fn step(&mut self, model: &EngineModel, token: u32) -> Result<Vec<f32>> {
+        match (self, model) {
+            (Self::Module(cache), EngineModel::Text(model)) => step_module(model, token, cache),
+            (Self::Vision(state), EngineModel::Vision(model)) => model.step(state, token),
+            _ => Err(of_another_model()),
+        }
+    }
 }
 
-/// Reads one token with the module; the logits `[vocab]` of what follows it.
-pub(super) fn step_module(
-    model: &LanguageModel,
-    token: u32,
-    cache: &mut KvCache,
-) -> Result<Vec<f32>> {
+fn of_another_model() -> ModelError {
+    ModelError::Engine("a sequence of another kind of model".to_owned())
+}
+
+fn step_module(model: &LanguageModel, token: u32, cache: &mut KvCache) -> Result<Vec<f32>> {
     let device = model.device();
     let hidden = model
         .model()

@@ -118,14 +118,6 @@ impl LanguageModel {
         self.decoder.as_ref()
     }
 
-    /// Tokens that the answer to a request may have: as asked, and to the
-    /// context's end at most.
-    pub(crate) fn longest_answer(&self, request: &GenerationRequest) -> usize {
-        let context = self.folder().config.context_length();
-        let room = context.saturating_sub(request.prompt_ids.len());
-        request.max_new_tokens.min(room)
-    }
-
     /// Checks a request's prompt.
     pub(crate) fn check(&self, request: &GenerationRequest) -> Result<()> {
         self.check_prompt(request).map(|_| ())

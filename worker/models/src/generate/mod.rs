@@ -39,3 +39,4 @@ pub use language_model::LanguageModel;
 pub use request::{CancelFlag, FinishReason, GenerationOutput, GenerationRequest};
 pub(crate) use stop::{Passed, StopFilter};
 pub use vision::VisionLanguageModel;
+pub(crate) use vision::VisionState;
