@@ -2,87 +2,16 @@
 //! change with its training: no test depends on them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod support;
+
 use std::time::Duration;
 
 use futures::future::join_all;
 use illumine_models::constrain::{Constraint, Grammar};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-struct Server {
-    child: Child,
-    base: String,
-    client: Client,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Server {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_illumine"))
-            .args(["llm-server", "--model", "demo", "--port", "0"])
-            .args(arguments)
-            .env("TEST_LLM_KEY", "secret")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let base = line
-            .split_whitespace()
-            .find(|word| word.starts_with("http://"));
-        let base = base
-            .unwrap_or_else(|| panic!("no address in {line:?}"))
-            .to_owned();
-        Self {
-            child,
-            base,
-            client: Client::new(),
-        }
-    }
-
-    async fn post(&self, body: &Value) -> Response {
-        let url = format!("{}/chat/completions", self.base);
-        self.client.post(url).json(body).send().await.unwrap()
-    }
-
-    async fn ask(&self, body: &Value) -> Value {
-        let response = self.post(body).await;
-        let status = response.status();
-        let body: Value = response.json().await.unwrap();
-        assert_eq!(status, StatusCode::OK, "{body}");
-        body
-    }
-
-    /// The data of each server-sent event.
-    async fn stream(&self, body: &Value) -> Vec<String> {
-        let response = self.post(body).await;
-        assert_eq!(response.status(), StatusCode::OK);
-        let text = response.text().await.unwrap();
-        let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-        data.map(str::to_owned).collect()
-    }
-
-    /// A path beside `/v1`.
-    async fn get(&self, path: &str) -> Response {
-        let root = self.base.trim_end_matches("/v1");
-        self.client
-            .get(format!("{root}{path}"))
-            .send()
-            .await
-            .unwrap()
-    }
-}
+use self::support::{Server, run_client};
 
 fn body(extra: &Value) -> Value {
     let mut body = json!({
@@ -336,24 +265,8 @@ async fn a_full_server_is_busy_and_serves_on() {
 
 #[test]
 fn openais_own_client_is_content() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let python = std::env::var_os("ILLUMINE_OPENAI_PYTHON").map_or_else(
-        || root.join(".illumine/openai-client/bin/python"),
-        PathBuf::from,
-    );
-    assert!(
-        python.exists(),
-        "no Python at {}: `cargo xtask test` sets it up, or name one that has `openai` in ILLUMINE_OPENAI_PYTHON",
-        python.display()
-    );
     let server = Server::start(&[]);
-    let run = Command::new(python)
-        .arg(root.join("infra/parity/openai_client.py"))
-        .arg(&server.base)
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success(), "{errors}");
+    run_client("openai_client.py", &[&server.base]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -363,6 +276,8 @@ async fn the_model_is_listed_and_its_figures_are_shown() {
     assert_eq!(models["data"][0]["id"], "demo");
     let one: Value = server.get("/v1/models/demo").await.json().await.unwrap();
     assert_eq!(one["object"], "model");
+    let capabilities = json!({"vision": false, "constrain_tags": true});
+    assert_eq!(one["capabilities"], capabilities);
     assert_eq!(
         server.get("/v1/models/other").await.status(),
         StatusCode::NOT_FOUND

@@ -307,11 +307,17 @@ mod tests {
         let loaded = load(&environment(&[
             ("ILLUMINE_SEARCH", "serpapi, library"),
             ("ILLUMINE_AUTH", "off"),
+            ("ILLUMINE_CONSTRAIN_TAGS", "off"),
             ("ILLUMINE_DATA_DIR", "/srv/state"),
         ]))
         .unwrap();
         assert_eq!(loaded.config.tools.search, ["serpapi", "library"]);
-        assert!(!loaded.config.auth);
+        assert!(!loaded.config.auth && !loaded.config.policy.constrain_tags);
+        let shown = loaded.report();
+        let line = shown
+            .lines()
+            .find(|line| line.starts_with("policy.constrain_tags"));
+        assert!(line.unwrap().contains("false"), "{shown}");
         assert_eq!(loaded.config.web_dir, PathBuf::from("/srv/state/web"));
     }
 

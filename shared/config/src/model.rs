@@ -47,6 +47,9 @@ pub struct PolicySettings {
     /// `burn:<folder or name>[@device]` or `openai:<base url>#<model>`.
     pub spec: String,
     pub api_key: Option<Secret>,
+    /// Whether what follows `<imgen>` must be a valid call of a tool: in a
+    /// `burn:` policy, and in an `openai:` one whose server says that it can.
+    pub constrain_tags: bool,
     /// Markdown that replaces the built-in system prompt.
     pub system_prompt: Option<PathBuf>,
     /// Seconds without a token after which the policy counts as hung.
@@ -131,6 +134,7 @@ impl Default for Config {
             policy: PolicySettings {
                 spec: "burn:demo".into(),
                 api_key: None,
+                constrain_tags: true,
                 system_prompt: None,
                 idle_timeout_s: 120,
                 max_output_bytes: 2 * 1024 * 1024,

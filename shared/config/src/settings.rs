@@ -64,6 +64,7 @@ pub const SETTINGS: &[Setting] = &[
     secret("s3.secret_key", "ILLUMINE_S3_SECRET_KEY", "S3 secret key"),
     row("policy.spec", "ILLUMINE_POLICY", Text, "`burn:<folder or name>[@device]` or `openai:<base url>#<model>`"),
     secret("policy.api_key", "ILLUMINE_POLICY_API_KEY", "key of the policy's endpoint"),
+    row("policy.constrain_tags", "ILLUMINE_CONSTRAIN_TAGS", Flag, "what follows `<imgen>` must be a valid call: `on` or `off`; other servers than `illumine llm-server` take no notice"),
     row("policy.system_prompt", "ILLUMINE_SYSTEM_PROMPT", Text, "Markdown file that replaces the built-in system prompt"),
     row("policy.idle_timeout_s", "ILLUMINE_POLICY_IDLE_TIMEOUT_S", Number, "seconds without a token after which the policy counts as hung"),
     row("policy.max_output_bytes", "ILLUMINE_MAX_OUTPUT_BYTES", Number, "bytes of text after which a document is cut off"),

@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use futures::StreamExt;
 use futures::stream;
 use illumine_agent::policy::openai::OpenAiPolicy;
@@ -42,6 +42,16 @@ type Asked = (Value, Option<String>);
 struct Server {
     answers: Arc<Mutex<VecDeque<Answer>>>,
     requests: Arc<Mutex<Vec<Asked>>>,
+    /// What it says of its model, once for each time that it is asked.
+    models: Arc<Mutex<VecDeque<(u16, Value)>>>,
+}
+
+async fn describe(State(server): State<Server>, headers: HeaderMap) -> Response {
+    assert_eq!(headers["authorization"], "Bearer sk-very-secret");
+    let mut models = server.models.lock().unwrap();
+    let (status, model) = models.pop_front().expect("asked once too often");
+    let status = StatusCode::from_u16(status).unwrap();
+    (status, axum::Json(model)).into_response()
 }
 
 async fn answer(State(server): State<Server>, headers: HeaderMap, body: Bytes) -> Response {
@@ -113,6 +123,7 @@ async fn start(answers: Vec<Answer>) -> (Server, OpenAiPolicy) {
     };
     let app = Router::new()
         .route("/v1/chat/completions", post(answer))
+        .route("/v1/models/a-model", get(describe))
         .with_state(server.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -267,4 +278,43 @@ async fn cancelling_ends_a_silent_answer_at_once() {
         .await
         .unwrap();
     assert!(matches!(last, Some(Err(PolicyError::Cancelled))));
+}
+
+/// Only a server that says that it can is asked to constrain tags; each is asked
+/// until it has said.
+#[tokio::test]
+async fn tags_are_constrained_where_the_server_says_that_it_can() {
+    let able = json!({"id": "a-model", "capabilities": {"constrain_tags": true}});
+    let other = json!({"id": "a-model", "object": "model"});
+    let cases = [
+        (true, vec![(200, able.clone())], [true, true]),
+        (true, vec![(200, other)], [false, false]),
+        (true, vec![(404, json!({"error": "x"}))], [false, false]),
+        (true, vec![(503, json!({})), (200, able)], [false, true]),
+        (false, vec![], [false, false]),
+    ];
+    for (on, models, sent) in cases {
+        let ok = Answer::Pieces(vec![words(&["ok"]), ending("stop")], End::Clean);
+        let (server, policy) = start(vec![ok.clone(), ok]).await;
+        let policy = policy.with_constrained_tags(on);
+        *server.models.lock().unwrap() = models.into();
+        for sent in sent {
+            let request = ChatRequest {
+                inputs: 2,
+                ..request()
+            };
+            let pieces = policy.stream(request, CancellationToken::new());
+            assert!(pieces.all(|piece| async move { piece.is_ok() }).await);
+            let (body, _) = server.requests.lock().unwrap().pop().unwrap();
+            let expected = match sent {
+                true => (json!(true), json!(2)),
+                false => (Value::Null, Value::Null),
+            };
+            assert_eq!(
+                (body["constrain_tags"].clone(), body["input_images"].clone()),
+                expected
+            );
+        }
+        assert!(server.models.lock().unwrap().is_empty());
+    }
 }

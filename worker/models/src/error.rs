@@ -89,6 +89,14 @@ pub enum ModelError {
         /// The most there may be.
         limit: usize,
     },
+    /// The pictures of those that wait fill their memory: ask again later.
+    #[error("busy: the pictures of other requests take {bytes} bytes, and {limit} may be taken")]
+    PicturesBusy {
+        /// Bytes of requests that have not ended.
+        bytes: usize,
+        /// The most there may be.
+        limit: usize,
+    },
     /// The engine that serves a model failed.
     #[error("engine: {0}")]
     Engine(String),
@@ -117,7 +125,7 @@ impl ModelError {
             Self::Picture { .. } => "model_picture",
             Self::Tokenizer(_) => "model_tokenizer",
             Self::ChatTemplate(_) => "model_chat_template",
-            Self::Busy { .. } => "model_busy",
+            Self::Busy { .. } | Self::PicturesBusy { .. } => "model_busy",
             Self::Engine(_) => "model_engine",
             Self::Request { .. } => "model_request_invalid",
         }

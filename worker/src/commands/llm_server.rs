@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use illumine_agent::policy::burn::load_model;
+use illumine_guard::{Allow, Guard};
 use illumine_models::engine::{Engine, EngineConfig};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +17,7 @@ use crate::llm_server::{Server, router};
 #[derive(Args)]
 #[command(
     after_help = "It answers POST /v1/chat/completions, GET /v1/models, /health and /metrics. \
-    The model's name in requests is its folder's name."
+    The model's name in requests is its folder's name; /v1/models says whether it sees pictures."
 )]
 pub struct Options {
     /// Hugging Face folder, or `demo`
@@ -44,6 +44,15 @@ pub struct Options {
     /// when left out
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     kv_budget: Option<usize>,
+    /// `host:port` from which pictures may be fetched although it is private; may
+    /// be given again
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "ILLUMINE_FETCH_ALLOW",
+        value_delimiter = ','
+    )]
+    fetch_allow: Vec<String>,
 }
 
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
@@ -54,6 +63,12 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
             _ => bail!("--api-key-env: the environment variable `{name}` is not set"),
         },
     };
+    let allowed: Vec<&String> = options
+        .fetch_allow
+        .iter()
+        .filter(|e| !e.is_empty())
+        .collect();
+    let allow = Allow::parse(&allowed).map_err(|error| anyhow!("--fetch-allow: {error}"))?;
     let listener = TcpListener::bind((options.host.as_str(), options.port))
         .await
         .with_context(|| format!("cannot listen on {}:{}", options.host, options.port))?;
@@ -69,12 +84,12 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     };
     let (model, device) = (options.model.clone(), options.device);
     let loaded = tokio::task::spawn_blocking(move || load_model(&model, &device)).await??;
-    let server = Server {
-        name: name(&options.model),
-        engine: Engine::start(Arc::new(loaded), &config)?,
+    let server = Server::new(
+        name(&options.model),
+        Engine::start(loaded, &config)?,
         api_key,
-        created: chrono::Utc::now().timestamp(),
-    };
+        Guard::new(allow),
+    );
     announce(&server, address);
     let mut terminate = signal(SignalKind::terminate()).context("cannot watch SIGTERM")?;
     let stop = async move {
@@ -92,8 +107,12 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
 
 fn announce(server: &Server, address: SocketAddr) {
     let budget = server.engine.metrics().kv_budget_bytes >> 20;
+    let kind = match server.engine.model().sees_pictures() {
+        true => "text and pictures",
+        false => "text",
+    };
     println!(
-        "serving `{}` on http://{address}/v1 (keys and values: up to {budget} MiB)",
+        "serving `{}` on http://{address}/v1 ({kind}; keys and values: up to {budget} MiB)",
         server.name
     );
 }

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use illumine_models::engine::{Engine, EngineRequest, Event};
 use illumine_models::generate::{CancelFlag, GenerationRequest};
+use illumine_models::qwen25_vl::VisionPrompt;
 use tokio::sync::mpsc;
 
 use super::ApiError;
@@ -17,15 +18,16 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Asks the engine for every choice.
+    /// Asks the engine for every choice of an answer to `prompt`.
     ///
     /// # Errors
     /// The engine's refusals; nothing is written then.
-    pub fn start(engine: &Engine, request: &ChatRequest) -> Result<Self, ApiError> {
-        let prompt_ids = engine
-            .model()
-            .tokenizer()
-            .encode_chat(&request.messages, true)?;
+    pub fn start(
+        engine: &Engine,
+        request: &ChatRequest,
+        prompt: VisionPrompt,
+    ) -> Result<Self, ApiError> {
+        let (prompt_ids, pictures) = (prompt.ids, prompt.patches.into_shared());
         // Without a limit an answer may be as long as fits.
         let longest = engine.longest_answer(prompt_ids.len()).max(1);
         let (sender, events) = mpsc::unbounded_channel();
@@ -51,6 +53,7 @@ impl Answers {
             let asked = EngineRequest {
                 logprobs: request.logprobs,
                 constraint: request.constraint,
+                pictures: pictures.clone(),
                 ..EngineRequest::new(generation)
             };
             answers.cancels.push(engine.submit(asked, Box::new(sink))?);

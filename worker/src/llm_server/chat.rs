@@ -15,6 +15,7 @@ use illumine_models::engine::Event;
 use serde_json::{Value, json};
 
 use super::answer::Answers;
+use super::pictures;
 use super::request::{self, ChatRequest};
 use super::wire::{self, Choice, Usage};
 use super::{ApiError, Server};
@@ -24,8 +25,11 @@ pub async fn complete(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let body = body.map_err(|error| ApiError::body(error.status(), error.body_text()))?;
-    let request = request::read(&body, &server.name)?;
-    let answers = Answers::start(&server.engine, &request)?;
+    let sees_pictures = server.engine.model().sees_pictures();
+    let mut request = request::read(&body, &server.name, sees_pictures)?;
+    let messages = std::mem::take(&mut request.messages);
+    let prompt = pictures::prompt(&server, messages).await?;
+    let answers = Answers::start(&server.engine, &request, prompt)?;
     let head = Head::new(&server);
     if request.stream {
         let chunks = Chunks::new(server, head, request, answers);

@@ -32,6 +32,26 @@ impl ApiError {
         }
     }
 
+    /// A picture that is not taken, in `param`.
+    pub fn picture(
+        param: impl Into<String>,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            code: Some(code),
+            ..Self::invalid(param, message)
+        }
+    }
+
+    /// Pictures up to the one in `param` that fill the context.
+    pub fn context(param: &str, tokens: usize, context: usize) -> Self {
+        let message = format!(
+            "the pictures up to this one take {tokens} tokens; the model's context holds {context}, text and answer included: send fewer or smaller ones."
+        );
+        Self::picture(param, "context_length_exceeded", message)
+    }
+
     /// A body that is not JSON, too large, or was broken off.
     pub fn body(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
@@ -99,10 +119,12 @@ impl From<ModelError> for ApiError {
                 ..Self::invalid("messages", message)
             },
             ModelError::Request { field, .. } => Self::invalid(field, message),
+            // Pictures are called by their place in the request.
+            ModelError::Picture { name, reason } => Self::picture(name, "picture_broken", reason),
             ModelError::ChatTemplate(_) | ModelError::Tokenizer(_) => {
                 Self::invalid("messages", message)
             }
-            ModelError::Busy { .. } => Self {
+            ModelError::Busy { .. } | ModelError::PicturesBusy { .. } => Self {
                 kind: "rate_limit_error",
                 code: Some("busy"),
                 ..Self::body(StatusCode::TOO_MANY_REQUESTS, message)

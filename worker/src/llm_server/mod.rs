@@ -1,7 +1,7 @@
 //! `illumine llm-server`: a Burn language model behind OpenAI's HTTP interface.
 //!
 //! ```text
-//! POST /v1/chat/completions ──request──▶ engine ──events──▶ whole answer or SSE
+//! POST /v1/chat/completions ──request──▶ prompt, pictures ──▶ engine ──events──▶ whole answer or SSE
 //! GET  /v1/models  /v1/models/{id}  /health  /metrics
 //! ```
 //!
@@ -12,8 +12,10 @@ mod answer;
 mod auth;
 mod chat;
 mod error;
+mod message;
 mod metrics;
 mod models;
+mod pictures;
 mod request;
 mod wire;
 
@@ -22,7 +24,10 @@ use std::sync::Arc;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
+use illumine_guard::Guard;
 use illumine_models::engine::Engine;
+use illumine_tools::fetch::PictureFetcher;
+use tokio::sync::Semaphore;
 
 use self::error::ApiError;
 
@@ -38,6 +43,28 @@ pub struct Server {
     pub api_key: Option<String>,
     /// Seconds since 1970 at which the model was loaded.
     pub created: i64,
+    /// Pictures that requests name by their address.
+    fetcher: PictureFetcher,
+    /// Requests whose prompts are made at the same time.
+    looking: Arc<Semaphore>,
+}
+
+impl Server {
+    /// Serves `engine`'s model under `name` from now on. `guard` says what
+    /// addresses pictures may have.
+    pub fn new(name: String, engine: Engine, api_key: Option<String>, guard: Guard) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let mut fetcher = PictureFetcher::new(guard);
+        fetcher.picture_limits = pictures::picture_limits();
+        Self {
+            name,
+            engine,
+            api_key,
+            created: chrono::Utc::now().timestamp(),
+            fetcher,
+            looking: Arc::new(Semaphore::new(cores)),
+        }
+    }
 }
 
 /// Every route.

@@ -36,5 +36,10 @@ fn describe(server: &Server) -> Value {
         "created": server.created,
         "owned_by": "illumine",
         "max_model_len": server.engine.model().folder().config.context_length(),
+        // As hosted services name them; a caller may ask before it sends.
+        "capabilities": {
+            "vision": server.engine.model().sees_pictures(),
+            "constrain_tags": true,
+        },
     })
 }

@@ -2,11 +2,11 @@
 
 use illumine_models::constrain::Constraint;
 use illumine_models::sampling::SamplingParams;
-use illumine_models::tokenizer::{ChatMessage, Role};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::ApiError;
+use super::message::{Message, messages};
 
 /// Answers to one request.
 const MAX_CHOICES: usize = 16;
@@ -17,7 +17,7 @@ const MAX_STOPS: usize = 16;
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChatRequest {
-    pub messages: Vec<ChatMessage>,
+    pub messages: Vec<Message>,
     pub choices: usize,
     pub max_tokens: Option<usize>,
     pub sampling: SamplingParams,
@@ -29,11 +29,12 @@ pub struct ChatRequest {
     pub include_usage: bool,
 }
 
-/// Reads and checks a request for the model `served`.
+/// Reads and checks a request for the model `served`, which looks at pictures or
+/// does not.
 ///
 /// # Errors
 /// 400 with the parameter at fault, 404 for another model.
-pub fn read(body: &[u8], served: &str) -> Result<ChatRequest, ApiError> {
+pub fn read(body: &[u8], served: &str, sees_pictures: bool) -> Result<ChatRequest, ApiError> {
     let fields: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
         let message = format!("The body is not a JSON object: {error}.");
         ApiError::body(axum::http::StatusCode::BAD_REQUEST, message)
@@ -66,7 +67,7 @@ pub fn read(body: &[u8], served: &str) -> Result<ChatRequest, ApiError> {
         None => fields.get("max_tokens")?,
     };
     Ok(ChatRequest {
-        messages: messages(fields, served)?,
+        messages: messages(fields, served, sees_pictures)?,
         choices: within("n", fields.get("n")?.unwrap_or(1), 1, MAX_CHOICES)?,
         max_tokens: max_tokens
             .map(|tokens| within("max_tokens", tokens, 1, usize::MAX))
@@ -81,7 +82,7 @@ pub fn read(body: &[u8], served: &str) -> Result<ChatRequest, ApiError> {
 }
 
 #[derive(Clone, Copy)]
-struct Fields<'a>(&'a Map<String, Value>);
+pub(super) struct Fields<'a>(pub(super) &'a Map<String, Value>);
 
 impl Fields<'_> {
     /// The field's value; none when it is absent or null.
@@ -94,7 +95,7 @@ impl Fields<'_> {
         }
     }
 
-    fn required<T: DeserializeOwned>(self, name: &str) -> Result<T, ApiError> {
+    pub(super) fn required<T: DeserializeOwned>(self, name: &str) -> Result<T, ApiError> {
         self.get(name)?
             .ok_or_else(|| ApiError::invalid(name, format!("`{name}` is missing.")))
     }
@@ -206,67 +207,12 @@ fn stream_options(fields: Fields<'_>, stream: bool) -> Result<bool, ApiError> {
     Ok(Fields(&options).get("include_usage")?.unwrap_or(false))
 }
 
-fn messages(fields: Fields<'_>, served: &str) -> Result<Vec<ChatMessage>, ApiError> {
-    let messages: Vec<Map<String, Value>> = fields.required("messages")?;
-    if messages.is_empty() {
-        return Err(ApiError::invalid("messages", "`messages` is empty."));
-    }
-    messages
-        .iter()
-        .enumerate()
-        .map(|(index, message)| {
-            let role = role(Fields(message), index)?;
-            let text = content(message.get("content"), index, served)?;
-            Ok(ChatMessage::new(role, text))
-        })
-        .collect()
-}
-
-fn role(message: Fields<'_>, index: usize) -> Result<Role, ApiError> {
-    let role: String = message.required("role")?;
-    match role.as_str() {
-        "system" | "developer" => Ok(Role::System),
-        "user" => Ok(Role::User),
-        "assistant" => Ok(Role::Assistant),
-        _ => Err(ApiError::invalid(
-            format!("messages[{index}].role"),
-            format!("`{role}` is not one of system, developer, user and assistant."),
-        )),
-    }
-}
-
-/// A message's text. Pictures would be fetched through `illumine-guard` here and
-/// handed to the model; none of the models that are served sees any.
-fn content(content: Option<&Value>, index: usize, served: &str) -> Result<String, ApiError> {
-    let invalid =
-        |message: String| ApiError::invalid(format!("messages[{index}].content"), message);
-    let parts = match content {
-        Some(Value::String(text)) => return Ok(text.clone()),
-        Some(Value::Array(parts)) => parts,
-        _ => return Err(invalid("must be a text or a list of parts.".to_owned())),
-    };
-    let mut all = String::new();
-    for part in parts {
-        match (part["type"].as_str(), part["text"].as_str()) {
-            (Some("text"), Some(text)) => all += text,
-            (Some("image_url" | "input_image"), _) => {
-                return Err(invalid(format!(
-                    "the model `{served}` does not see pictures."
-                )));
-            }
-            (kind, _) => {
-                let kind = kind.unwrap_or("a part without a type").to_owned();
-                return Err(invalid(format!("`{kind}` is not supported; send text.")));
-            }
-        }
-    }
-    Ok(all)
-}
-
 #[cfg(test)]
 mod tests {
+    use illumine_models::tokenizer::Role;
     use serde_json::json;
 
+    use super::super::message::{MAX_PICTURES, Part};
     use super::*;
 
     fn base() -> Value {
@@ -276,7 +222,7 @@ mod tests {
     fn with(name: &str, value: Value) -> Result<ChatRequest, ApiError> {
         let mut body = base();
         body[name] = value;
-        read(body.to_string().as_bytes(), "m")
+        read(body.to_string().as_bytes(), "m", false)
     }
 
     fn param(result: Result<ChatRequest, ApiError>) -> Value {
@@ -285,8 +231,12 @@ mod tests {
 
     #[test]
     fn a_plain_request_has_openais_defaults() {
-        let request = read(base().to_string().as_bytes(), "m").unwrap();
-        assert_eq!(request.messages, [ChatMessage::new(Role::User, "hi")]);
+        let request = read(base().to_string().as_bytes(), "m", false).unwrap();
+        let message = Message {
+            role: Role::User,
+            content: vec![Part::Text("hi".into())],
+        };
+        assert_eq!(request.messages, [message]);
         assert_eq!((request.choices, request.max_tokens), (1, None));
         assert_eq!(request.sampling.temperature, 1.0);
         assert_eq!(request.constraint, Constraint::None);
@@ -314,7 +264,8 @@ mod tests {
         let tags = with("constrain_tags", json!(true)).unwrap();
         assert_eq!(tags.constraint, Constraint::Tags { inputs: 0 });
         let parts = json!([{"role": "system", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}]);
-        assert_eq!(with("messages", parts).unwrap().messages[0].content, "ab");
+        let texts = ["a", "b"].map(|text| Part::Text(text.to_owned()));
+        assert_eq!(with("messages", parts).unwrap().messages[0].content, texts);
         with("user", json!("someone")).unwrap();
         with("tools", json!([])).unwrap();
     }
@@ -347,9 +298,47 @@ mod tests {
         let tool = json!([{"role": "tool", "content": "x"}]);
         assert_eq!(param(with("messages", tool)), "messages[0].role");
         assert_eq!(param(with("model", Value::Null)), "model");
-        let error = read(b"{", "m").unwrap_err().to_json();
+        let error = read(b"{", "m", false).unwrap_err().to_json();
         assert!(error["error"]["message"].as_str().unwrap().contains("JSON"));
         let error = with("model", json!("other")).unwrap_err().to_json();
         assert_eq!(error["error"]["code"], "model_not_found");
+    }
+
+    #[test]
+    fn pictures_are_read_with_their_place() {
+        let read_for = |content: Value, sees: bool| {
+            let mut body = base();
+            body["messages"] =
+                json!([{"role": "system", "content": "s"}, {"role": "user", "content": content}]);
+            read(body.to_string().as_bytes(), "m", sees)
+        };
+        let picture =
+            json!({"type": "image_url", "image_url": {"url": " http://x/y ", "detail": "low"}});
+        let parts = json!([{"type": "text", "text": "see"}, picture]);
+        let request = read_for(parts.clone(), true).unwrap();
+        let Part::Picture(source) = &request.messages[1].content[1] else {
+            panic!("{request:?}");
+        };
+        assert_eq!(source.param, "messages[1].content[1].image_url.url");
+        assert_eq!(source.url, "http://x/y");
+        assert_eq!(param(read_for(parts, false)), "messages[1].content");
+
+        let many = vec![picture.clone(); MAX_PICTURES + 1];
+        let last = format!("messages[1].content[{MAX_PICTURES}].image_url.url");
+        assert_eq!(param(read_for(many.into(), true)), last);
+        for (field, value, at) in [
+            (
+                "detail",
+                json!("huge"),
+                "messages[1].content[0].image_url.detail",
+            ),
+            ("url", json!(7), "messages[1].content[0].image_url.url"),
+        ] {
+            let mut bad = picture.clone();
+            bad["image_url"][field] = value;
+            assert_eq!(param(read_for(json!([bad]), true)), at);
+        }
+        let audio = json!([{"type": "input_audio"}]);
+        assert_eq!(param(read_for(audio, true)), "messages[1].content");
     }
 }

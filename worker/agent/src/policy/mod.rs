@@ -145,12 +145,15 @@ pub fn open(
     match parse_spec(spec)? {
         PolicySpec::Burn { model, device: own } => {
             let device = own.as_deref().unwrap_or(device);
-            Ok(std::sync::Arc::new(burn::BurnPolicy::load(&model, device)?))
+            let policy = burn::BurnPolicy::load(&model, device)?
+                .with_constrained_tags(settings.constrain_tags);
+            Ok(std::sync::Arc::new(policy))
         }
         PolicySpec::OpenAi { base_url, model } => {
             let idle = Duration::from_secs(settings.idle_timeout_s);
             let policy =
                 openai::OpenAiPolicy::new(&base_url, &model, settings.api_key.clone(), idle)?;
+            let policy = policy.with_constrained_tags(settings.constrain_tags);
             Ok(std::sync::Arc::new(policy))
         }
     }

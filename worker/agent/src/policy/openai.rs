@@ -1,6 +1,13 @@
 //! Any OpenAI-compatible server: vLLM, SGLang, a hosted API
 //! (`POST {base}/chat/completions`, `stream: true`).
+//!
+//! Tags are constrained (`policy.constrain_tags`) where the server can do it:
+//! `illumine llm-server` says so in `GET {base}/models/{model}`
+//! (`capabilities.constrain_tags`), which is asked once. Other servers would not
+//! know the parameter, and it is not sent to them: there the setting has no
+//! effect.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -9,9 +16,9 @@ use futures::{StreamExt, stream};
 use illumine_config::Secret;
 use illumine_types::document::Usage;
 use rand::Rng;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::sse::SseReader;
@@ -23,6 +30,9 @@ pub struct OpenAiPolicy {
     name: String,
     settings: Settings,
     client: Client,
+    constrain_tags: bool,
+    /// Whether the server can constrain tags, once it was asked.
+    can_constrain: Arc<OnceCell<bool>>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,7 +77,45 @@ impl OpenAiPolicy {
             name: format!("openai:{base_url}#{model}"),
             settings,
             client,
+            constrain_tags: false,
+            can_constrain: Arc::default(),
         })
+    }
+
+    /// Whether tags are constrained where the server can do it.
+    #[must_use]
+    pub fn with_constrained_tags(mut self, on: bool) -> Self {
+        self.constrain_tags = on;
+        self
+    }
+
+    /// Asks the server once whether it can hold an answer to valid tags. One that
+    /// cannot be asked is asked again the next time.
+    async fn constrains(&self) -> bool {
+        if !self.constrain_tags {
+            return false;
+        }
+        let asked = self.can_constrain.get_or_try_init(|| async {
+            let Settings {
+                base_url, model, ..
+            } = &self.settings;
+            let request = self.client.get(format!("{base_url}/models/{model}"));
+            let response = self.authorised(request).timeout(CONNECT_LIMIT);
+            let response = response.send().await?;
+            if response.status().is_server_error() {
+                response.error_for_status_ref()?;
+            }
+            let model: Value = response.json().await.unwrap_or_default();
+            Ok::<_, reqwest::Error>(model["capabilities"]["constrain_tags"] == true)
+        });
+        asked.await.copied().unwrap_or(false)
+    }
+
+    fn authorised(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.settings.api_key {
+            Some(key) => request.bearer_auth(key.expose()),
+            None => request,
+        }
     }
 
     fn body(&self, request: &ChatRequest) -> Value {
@@ -134,10 +182,7 @@ impl OpenAiPolicy {
 
     async fn send(&self, body: &Value) -> Result<Response, PolicyError> {
         let url = format!("{}/chat/completions", self.settings.base_url);
-        let mut request = self.client.post(url).json(body);
-        if let Some(key) = &self.settings.api_key {
-            request = request.bearer_auth(key.expose());
-        }
+        let request = self.authorised(self.client.post(url).json(body));
         let sent = tokio::time::timeout(self.settings.idle_timeout, request.send()).await;
         let response = match sent {
             Ok(Ok(response)) => response,
@@ -178,7 +223,12 @@ impl OpenAiPolicy {
         request: &ChatRequest,
         pieces: &mpsc::Sender<Result<Delta, PolicyError>>,
     ) -> Result<(), PolicyError> {
-        let response = self.open(&self.body(request)).await?;
+        let mut body = self.body(request);
+        if self.constrains().await {
+            body["constrain_tags"] = true.into();
+            body["input_images"] = request.inputs.into();
+        }
+        let response = self.open(&body).await?;
         let mut bytes = response.bytes_stream();
         let mut reader = SseReader::default();
         let mut answer = Answer::default();

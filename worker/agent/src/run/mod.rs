@@ -12,7 +12,8 @@ use std::sync::Arc;
 use illumine_tools::{DrawOptions, ImageTool};
 use illumine_types::api::GenerationOptions;
 use illumine_types::document::Timings;
-use illumine_types::{Document, ImageRef, JobId, Timestamp, ToolKind};
+use illumine_types::event::LogLevel;
+use illumine_types::{Document, EventKind, ImageRef, JobId, Timestamp, ToolKind};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -120,6 +121,12 @@ impl Agent {
             scheduler.add_input(image);
         }
         let request = self.chat_request(input, &scheduler).await?;
+        if let Some(message) = self.unseen(input) {
+            events.send(EventKind::Log {
+                level: LogLevel::Warning,
+                message,
+            });
+        }
         let writing = Writing {
             tag_limits: self.settings.tag_limits,
             max_bytes: self.settings.max_output_bytes,
@@ -174,6 +181,28 @@ impl Agent {
         kinds
             .filter(|kind| allowed(kind) && available(kind))
             .collect()
+    }
+
+    /// What a reader who gave pictures should know of a policy that does not
+    /// look at them.
+    fn unseen(&self, input: &GenerationInput) -> Option<String> {
+        let count = input.inputs.len();
+        if count == 0 || self.policy.vision() {
+            return None;
+        }
+        let pictures = match count {
+            1 => "the picture".to_owned(),
+            _ => format!("the {count} pictures"),
+        };
+        let can_edit = self.usable_tools(&input.options).contains(&ToolKind::Edit);
+        let edits = match can_edit {
+            true => "it can still have them edited, by their numbers",
+            false => "nor can they be edited here, where the edit tool is not available",
+        };
+        Some(format!(
+            "{} cannot see {pictures} given with the prompt; {edits}",
+            self.policy.name()
+        ))
     }
 
     async fn chat_request(

@@ -6,6 +6,9 @@ pub struct EngineConfig {
     /// Bytes of keys and values; a share of the memory that is free at the start
     /// when absent.
     pub kv_budget_bytes: Option<usize>,
+    /// Bytes of the pictures' patches of all requests that have not ended; a
+    /// share of the free memory when absent.
+    pub picture_budget_bytes: Option<usize>,
     /// Requests that are read or written at the same time.
     pub max_concurrency: usize,
     /// Requests that may wait; one more is refused as busy.
@@ -18,6 +21,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             kv_budget_bytes: None,
+            picture_budget_bytes: None,
             max_concurrency: 32,
             max_waiting: 256,
             prefix_reuse: true,

@@ -10,22 +10,28 @@ use super::budget::KvBudget;
 use super::config::EngineConfig;
 use super::memory;
 use super::metrics::Metrics;
+use super::model::EngineModel;
 use super::request::{EngineRequest, Event, Sink};
 use super::scheduler::Scheduler;
 use super::sequence::{Submitted, prepare};
 use super::step;
 use crate::error::{ModelError, Result};
-use crate::generate::{CancelFlag, LanguageModel};
+use crate::generate::CancelFlag;
+use crate::qwen25_vl::Patches;
+
+/// Of the default budget of keys and values, the part that pictures may take.
+const PICTURE_SHARE: usize = 4;
 
 /// A running engine. Cloning it is cheap; its thread ends after the last clone
 /// is dropped and the last answer has ended.
 #[derive(Clone)]
 pub struct Engine {
-    model: Arc<LanguageModel>,
+    model: EngineModel,
     requests: mpsc::Sender<Submitted>,
     shared: Arc<Shared>,
     thread: Arc<JoinHandle<()>>,
     budget: KvBudget,
+    picture_budget: usize,
     max_queued: usize,
 }
 
@@ -43,6 +49,8 @@ pub(super) struct Shared {
     metrics: Mutex<Metrics>,
     /// Requests submitted and not ended.
     pending: AtomicUsize,
+    /// Bytes of their pictures.
+    picture_bytes: AtomicUsize,
 }
 
 impl Shared {
@@ -53,11 +61,20 @@ impl Shared {
 }
 
 /// Counts a request as pending until it is dropped with its sink.
-struct Pending(Arc<Shared>);
+struct Pending {
+    shared: Arc<Shared>,
+    picture_bytes: usize,
+}
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.0.pending.fetch_sub(1, Ordering::Relaxed);
+        let Shared {
+            pending,
+            picture_bytes,
+            ..
+        } = &*self.shared;
+        pending.fetch_sub(1, Ordering::Relaxed);
+        picture_bytes.fetch_sub(self.picture_bytes, Ordering::Relaxed);
     }
 }
 
@@ -66,11 +83,15 @@ impl Engine {
     ///
     /// # Errors
     /// [`ModelError::Engine`] when the system gives no thread.
-    pub fn start(model: Arc<LanguageModel>, config: &EngineConfig) -> Result<Self> {
+    pub fn start(model: impl Into<EngineModel>, config: &EngineConfig) -> Result<Self> {
+        let model = model.into();
         let bytes = config
             .kv_budget_bytes
             .unwrap_or_else(memory::default_budget);
         let budget = KvBudget::new(bytes, &model.folder().config);
+        let picture_budget = config
+            .picture_budget_bytes
+            .unwrap_or_else(|| memory::default_budget() / PICTURE_SHARE);
         let (requests, receiver) = mpsc::channel();
         let shared = Arc::new(Shared::default());
         shared.publish(&Metrics {
@@ -78,7 +99,7 @@ impl Engine {
             ..Metrics::default()
         });
         let thread = {
-            let (model, shared, config) = (Arc::clone(&model), Arc::clone(&shared), config.clone());
+            let (model, shared, config) = (model.clone(), Arc::clone(&shared), config.clone());
             move || {
                 let scheduler = Scheduler::new(&model, budget, &config);
                 step::run(scheduler, &receiver, &shared);
@@ -94,12 +115,13 @@ impl Engine {
             shared,
             thread: Arc::new(thread),
             budget,
+            picture_budget,
             max_queued: config.max_concurrency.max(1) + config.max_waiting,
         })
     }
 
     /// The model.
-    pub fn model(&self) -> &LanguageModel {
+    pub fn model(&self) -> &EngineModel {
         &self.model
     }
 
@@ -108,26 +130,21 @@ impl Engine {
     ///
     /// # Errors
     /// - [`ModelError::Request`] naming what makes the request impossible: an
-    ///   empty prompt or one beyond the context, a parameter out of range, more
-    ///   tokens than the KV budget can ever hold;
-    /// - [`ModelError::Busy`] when as many wait as may;
+    ///   empty prompt or one beyond the context, pictures that are not those of the
+    ///   prompt, a parameter out of range, more tokens than the KV budget can ever
+    ///   hold;
+    /// - [`ModelError::Busy`] and [`ModelError::PicturesBusy`] when as many wait as
+    ///   may, or their pictures fill the memory;
     /// - [`ModelError::Engine`] when the engine has stopped.
     pub fn submit(&self, request: EngineRequest, mut sink: Sink) -> Result<CancelFlag> {
         let sampler = prepare(&self.model, &request)?;
         let generation = &request.generation;
         let prompt = generation.prompt_ids.len();
         let total = prompt + generation.longest_answer(&self.model.folder().config);
-        let paged = self.model.is_paged();
+        let paged = self.model.decoder().is_some();
         self.budget.check(prompt, total, paged)?;
 
-        let pending = self.shared.pending.fetch_add(1, Ordering::Relaxed);
-        let guard = Pending(Arc::clone(&self.shared));
-        if pending >= self.max_queued {
-            return Err(ModelError::Busy {
-                pending,
-                limit: self.max_queued,
-            });
-        }
+        let guard = self.take_in(request.pictures.as_deref())?;
         let cancel = CancelFlag::default();
         let submitted = Submitted {
             request,
@@ -143,6 +160,40 @@ impl Engine {
             .send(submitted)
             .map_err(|_| ModelError::Engine("it has stopped".to_owned()))?;
         Ok(cancel)
+    }
+
+    /// Counts a request, or refuses it because others fill the engine.
+    fn take_in(&self, pictures: Option<&Patches>) -> Result<Pending> {
+        let (shared, limit) = (&self.shared, self.picture_budget);
+        let bytes = pictures.map_or(0, Patches::bytes);
+        if bytes > limit {
+            return Err(ModelError::Request {
+                field: "messages",
+                reason: format!(
+                    "the pictures take {} MiB, and {} MiB are there for pictures: send fewer or \
+                     smaller ones",
+                    bytes.div_ceil(1 << 20),
+                    limit >> 20
+                ),
+            });
+        }
+        let pending = shared.pending.fetch_add(1, Ordering::Relaxed);
+        let others = shared.picture_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let counted = Pending {
+            shared: Arc::clone(shared),
+            picture_bytes: bytes,
+        };
+        if pending >= self.max_queued {
+            let limit = self.max_queued;
+            return Err(ModelError::Busy { pending, limit });
+        }
+        if bytes > 0 && others + bytes > limit {
+            return Err(ModelError::PicturesBusy {
+                bytes: others,
+                limit,
+            });
+        }
+        Ok(counted)
     }
 
     /// Asks for an answer and gives its pieces as an iterator that blocks.
@@ -163,7 +214,7 @@ impl Engine {
     /// context and by the KV budget.
     pub fn longest_answer(&self, prompt: usize) -> usize {
         let context = self.model.folder().config.context_length();
-        let paged = self.model.is_paged();
+        let paged = self.model.decoder().is_some();
         let most = self.budget.longest(paged).min(context);
         most.saturating_sub(prompt)
     }

@@ -1,12 +1,14 @@
 //! What a sequence has read so far.
 
 use super::budget::KvBudget;
+use super::model::EngineModel;
 use super::prefix::{NodeId, PrefixCache, ROOT};
-use crate::device::{Device, read_f32};
+use crate::device::read_f32;
 use crate::error::{ModelError, Result};
-use crate::generate::{LanguageModel, Network};
+use crate::generate::{LanguageModel, Network, VisionState};
 use crate::qwen3::cpu::{BLOCK_TOKENS, Scratch, SequenceCache};
 use crate::qwen3::{KvCache, Qwen3, token_ids};
+use crate::qwen25_vl::Patches;
 
 /// Keys and values of one sequence.
 #[derive(Debug)]
@@ -21,17 +23,22 @@ pub(super) enum Lane {
     },
     /// As the module keeps them, on its device.
     Module(KvCache),
+    /// The same of a model that looks at pictures.
+    Vision(Box<VisionState>),
 }
 
 impl Lane {
-    pub(super) fn new(model: &LanguageModel) -> Self {
-        match model.network() {
-            Network::Cpu(decoder) => Self::Paged {
-                cache: SequenceCache::new(decoder.config()),
-                shared: 0,
-                node: ROOT,
+    pub(super) fn new(model: &EngineModel) -> Self {
+        match model {
+            EngineModel::Text(model) => match model.network() {
+                Network::Cpu(decoder) => Self::Paged {
+                    cache: SequenceCache::new(decoder.config()),
+                    shared: 0,
+                    node: ROOT,
+                },
+                Network::Module(module) => Self::Module(KvCache::new(module.layers.len())),
             },
-            Network::Module(module) => Self::Module(KvCache::new(module.layers.len())),
+            EngineModel::Vision(model) => Self::Vision(Box::new(model.begin())),
         }
     }
 
@@ -40,6 +47,7 @@ impl Lane {
         match self {
             Self::Paged { cache, .. } => cache.len(),
             Self::Module(cache) => cache.len(),
+            Self::Vision(state) => state.len(),
         }
     }
 
@@ -47,7 +55,7 @@ impl Lane {
     pub(super) fn bytes(&self, budget: &KvBudget, tokens: usize) -> usize {
         match self {
             Self::Paged { shared, .. } => budget.blocks(tokens) - shared * budget.block,
-            Self::Module(_) => budget.module(tokens),
+            Self::Module(_) | Self::Vision(_) => budget.module(tokens),
         }
     }
 
@@ -78,25 +86,27 @@ impl Lane {
 
     /// Reads the next block of `prompt`, and keeps it for others where `prefix`
     /// is given. A block is always read as a whole, so that what it holds depends
-    /// on the prompt alone.
+    /// on the prompt alone. `pictures` are those of the prompt.
     pub(super) fn read(
         &mut self,
-        model: &LanguageModel,
+        model: &EngineModel,
         prompt: &[u32],
+        pictures: Option<&Patches>,
         prefix: Option<&mut PrefixCache>,
         scratch: &mut Scratch,
     ) -> Result<()> {
         let from = self.len();
         let chunk = &prompt[from..prompt.len().min(from + BLOCK_TOKENS)];
-        match (self, model.network()) {
+        match (self, model) {
             (
                 Self::Paged {
                     cache,
                     shared,
                     node,
                 },
-                Network::Cpu(decoder),
+                EngineModel::Text(model),
             ) => {
+                let decoder = model.decoder().ok_or_else(of_another_model)?;
                 decoder.read(chunk, cache, scratch)?;
                 if let (Some(prefix), Some(block)) = (prefix, cache.blocks().last())
                     && chunk.len() == BLOCK_TOKENS
@@ -105,27 +115,43 @@ impl Lane {
                     *shared += 1;
                 }
             }
-            (Self::Module(cache), Network::Module(module)) => {
+            (Self::Module(cache), EngineModel::Text(model)) => {
                 let ids = token_ids(chunk, model.device());
-                module.forward_cached(ids, None, None, cache);
+                module(model)?.forward_cached(ids, None, None, cache);
             }
-            (Self::Paged { .. }, Network::Module(_)) | (Self::Module(_), Network::Cpu(_)) => {
-                let reason = "a sequence of another model".to_owned();
-                return Err(ModelError::Engine(reason));
+            (Self::Vision(state), EngineModel::Vision(model)) => {
+                let none = Patches::default();
+                model.read(state, prompt, pictures.unwrap_or(&none), BLOCK_TOKENS)?;
             }
+            _ => return Err(of_another_model()),
         }
         Ok(())
     }
+
+    /// Reads one token with the module; the logits `[vocab]` of what follows it.
+    pub(super) fn step(&mut self, model: &EngineModel, token: u32) -> Result<Vec<f32>> {
+        match (self, model) {
+            (Self::Module(cache), EngineModel::Text(model)) => step_module(model, token, cache),
+            (Self::Vision(state), EngineModel::Vision(model)) => model.step(state, token),
+            _ => Err(of_another_model()),
+        }
+    }
 }
 
-/// Reads one token with the module; the logits `[vocab]` of what follows it.
-pub(super) fn step_module(
-    module: &Qwen3,
-    device: &Device,
-    token: u32,
-    cache: &mut KvCache,
-) -> Result<Vec<f32>> {
-    let ids = token_ids(&[token], device);
+fn of_another_model() -> ModelError {
+    ModelError::Engine("a sequence of another kind of model".to_owned())
+}
+
+fn module(model: &LanguageModel) -> Result<&Qwen3> {
+    match model.network() {
+        Network::Module(module) => Ok(module),
+        Network::Cpu(_) => Err(of_another_model()),
+    }
+}
+
+fn step_module(model: &LanguageModel, token: u32, cache: &mut KvCache) -> Result<Vec<f32>> {
+    let module = module(model)?;
+    let ids = token_ids(&[token], model.device());
     let hidden = module.forward_cached(ids, None, None, cache);
     read_f32(module.logits(hidden))
 }

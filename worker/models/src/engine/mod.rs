@@ -23,8 +23,10 @@
 //!   block is always read as a block of its own, only blocks read that way are
 //!   shared, and every request has its own random numbers.
 //!
-//! On `flex` answers are decoded together by [`CpuDecoder`]; on other devices
-//! one after the other by the [`Qwen3`] module, without prefix reuse.
+//! On `flex` the answers of a text model are decoded together by [`CpuDecoder`];
+//! on other devices one after the other by the [`Qwen3`] module, without prefix
+//! reuse. A model that looks at pictures is decoded by its module as well, on
+//! `flex` one answer a core.
 //!
 //! [`CpuDecoder`]: crate::qwen3::cpu::CpuDecoder
 //! [`Qwen3`]: crate::qwen3::Qwen3
@@ -36,6 +38,7 @@ mod lane;
 mod logprobs;
 mod memory;
 mod metrics;
+mod model;
 mod prefix;
 mod request;
 mod scheduler;
@@ -46,4 +49,5 @@ pub use config::EngineConfig;
 pub use handle::{Engine, EventStream};
 pub use logprobs::TokenLogprob;
 pub use metrics::Metrics;
+pub use model::EngineModel;
 pub use request::{EngineRequest, Event, Sink, Summary};

@@ -1,12 +1,14 @@
 //! What an engine is asked, and what it answers.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::TokenLogprob;
 use crate::constrain::Constraint;
 use crate::error::ModelError;
 use crate::generate::{FinishReason, GenerationRequest};
+use crate::qwen25_vl::Patches;
 
 /// One request.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,15 +20,18 @@ pub struct EngineRequest {
     pub logprobs: Option<usize>,
     /// What the answer must be.
     pub constraint: Constraint,
+    /// The pictures that stand in the prompt, for a model that looks at them.
+    pub pictures: Option<Arc<Patches>>,
 }
 
 impl EngineRequest {
-    /// A request without log-probabilities and constraint.
+    /// A request without log-probabilities, constraint and pictures.
     pub const fn new(generation: GenerationRequest) -> Self {
         Self {
             generation,
             logprobs: None,
             constraint: Constraint::None,
+            pictures: None,
         }
     }
 }

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use super::budget::KvBudget;
 use super::config::EngineConfig;
+use super::model::EngineModel;
 use super::prefix::PrefixCache;
 use super::sequence::Sequence;
-use crate::generate::LanguageModel;
 use crate::qwen3::cpu::Scratch;
 
 pub(super) struct Scheduler<'m> {
-    pub(super) model: &'m LanguageModel,
+    pub(super) model: &'m EngineModel,
     pub(super) budget: KvBudget,
     pub(super) prefix: PrefixCache,
     /// In the order of arrival.
@@ -24,7 +24,7 @@ pub(super) struct Scheduler<'m> {
 }
 
 impl<'m> Scheduler<'m> {
-    pub(super) fn new(model: &'m LanguageModel, budget: KvBudget, config: &EngineConfig) -> Self {
+    pub(super) fn new(model: &'m EngineModel, budget: KvBudget, config: &EngineConfig) -> Self {
         Self {
             model,
             budget,

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use super::lane::Lane;
 use super::logprobs::{TokenLogprob, logprobs};
+use super::model::EngineModel;
 use super::prefix::PrefixCache;
 use super::request::{EngineRequest, Event, Sink, Summary};
 use crate::constrain::{Grammar, Masks};
 use crate::error::{ModelError, Result};
-use crate::generate::LanguageModel;
 use crate::generate::{CancelFlag, FinishReason, Passed, StopFilter};
 use crate::qwen3::cpu::Scratch;
 use crate::sampling::Sampler;
@@ -52,7 +52,7 @@ enum End {
 }
 
 impl<'m> Sequence<'m> {
-    pub(super) fn new(model: &'m LanguageModel, submitted: Submitted) -> Self {
+    pub(super) fn new(model: &'m EngineModel, submitted: Submitted) -> Self {
         let generation = &submitted.request.generation;
         let tokens = generation.prompt_ids.clone();
         let limit = generation.longest_answer(&model.folder().config);
@@ -110,7 +110,7 @@ impl<'m> Sequence<'m> {
     /// Reads one block of the prompt, or more that were read before.
     pub(super) fn read_block(
         &mut self,
-        model: &LanguageModel,
+        model: &EngineModel,
         mut prefix: Option<&mut PrefixCache>,
         scratch: &mut Scratch,
     ) {
@@ -121,14 +121,15 @@ impl<'m> Sequence<'m> {
             return;
         }
         let opening = &self.tokens[..self.prompt - 1];
-        if let Err(error) = self.lane.read(model, opening, prefix, scratch) {
+        let pictures = self.submitted.request.pictures.as_deref();
+        if let Err(error) = self.lane.read(model, opening, pictures, prefix, scratch) {
             self.fail(error);
         }
     }
 
     /// Forgets what was read. The tokens stay, so that reading them again brings
     /// the sequence back to where it was.
-    pub(super) fn give_back(&mut self, model: &LanguageModel) {
+    pub(super) fn give_back(&mut self, model: &EngineModel) {
         self.lane = Lane::new(model);
     }
 
@@ -136,7 +137,7 @@ impl<'m> Sequence<'m> {
     /// sequence is only being read again. Whether a token was written.
     pub(super) fn choose(
         &mut self,
-        model: &LanguageModel,
+        model: &EngineModel,
         vocabulary: &mut Vocabulary,
         logits: &[f32],
     ) -> bool {
@@ -249,7 +250,7 @@ pub(super) struct Vocabulary {
 impl Vocabulary {
     /// `logits` with those of tokens that may not follow `state` at -∞; none when
     /// no token may.
-    fn allowed(&mut self, model: &LanguageModel, state: Grammar, logits: &[f32]) -> Option<&[f32]> {
+    fn allowed(&mut self, model: &EngineModel, state: Grammar, logits: &[f32]) -> Option<&[f32]> {
         let make = || Masks::new(model.tokenizer(), logits.len());
         let mask = self.masks.get_or_insert_with(make).mask(state);
         if mask.is_empty() {
@@ -264,7 +265,7 @@ impl Vocabulary {
 ///
 /// # Errors
 /// [`ModelError::Request`].
-pub(super) fn prepare(model: &LanguageModel, request: &EngineRequest) -> Result<Sampler> {
-    model.check(&request.generation)?;
+pub(super) fn prepare(model: &EngineModel, request: &EngineRequest) -> Result<Sampler> {
+    model.check(request)?;
     Sampler::new(&request.generation.sampling)
 }

@@ -3,14 +3,15 @@
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
 
+use rayon::prelude::*;
+
 use super::handle::Shared;
-use super::lane::{Lane, step_module};
+use super::lane::Lane;
 use super::metrics::{Metrics, Rate};
+use super::model::EngineModel;
 use super::scheduler::Scheduler;
 use super::sequence::{Sequence, Submitted, Vocabulary};
 use crate::error::{ModelError, Result};
-use crate::generate::{LanguageModel, Network};
-use crate::qwen3::Qwen3;
 use crate::qwen3::cpu::{CpuDecoder, Scratch};
 
 /// Serves requests until no handle is left and the last one has ended.
@@ -107,26 +108,24 @@ fn step(
     if writing.is_empty() {
         return 0;
     }
-    match model.network() {
-        Network::Cpu(decoder) => {
-            match step_together(model, decoder, &mut writing, scratch, vocabulary) {
-                Ok(written) => written,
-                Err(error) => {
-                    // Nothing tells whose fault it was.
-                    let reason = error.to_string();
-                    for sequence in writing {
-                        sequence.fail(ModelError::Engine(reason.clone()));
-                    }
-                    0
-                }
+    let Some(decoder) = model.decoder() else {
+        return step_apart(model, &mut writing, vocabulary);
+    };
+    match step_together(model, decoder, &mut writing, scratch, vocabulary) {
+        Ok(written) => written,
+        Err(error) => {
+            // Nothing tells whose fault it was.
+            let reason = error.to_string();
+            for sequence in writing {
+                sequence.fail(ModelError::Engine(reason.clone()));
             }
+            0
         }
-        Network::Module(module) => step_in_turn(model, module, &mut writing, vocabulary),
     }
 }
 
 fn step_together(
-    model: &LanguageModel,
+    model: &EngineModel,
     decoder: &CpuDecoder,
     writing: &mut [&mut Sequence<'_>],
     scratch: &mut Scratch,
@@ -140,7 +139,7 @@ fn step_together(
         .iter_mut()
         .filter_map(|sequence| match &mut sequence.lane {
             Lane::Paged { cache, .. } => Some(cache),
-            Lane::Module(_) => None,
+            Lane::Module(_) | Lane::Vision(_) => None,
         })
         .collect();
     let logits = decoder.step(&tokens, &mut caches, scratch)?;
@@ -152,19 +151,24 @@ fn step_together(
     Ok(written.count())
 }
 
-fn step_in_turn(
-    model: &LanguageModel,
-    module: &Qwen3,
+/// Steps each sequence by itself.
+fn step_apart(
+    model: &EngineModel,
     writing: &mut [&mut Sequence<'_>],
     vocabulary: &mut Vocabulary,
 ) -> usize {
+    let mut lanes: Vec<(u32, &mut Lane)> = writing
+        .iter_mut()
+        .map(|sequence| (sequence.next_token(), &mut sequence.lane))
+        .collect();
+    let step = |(token, lane): &mut (u32, &mut Lane)| lane.step(model, *token);
+    let logits: Vec<Result<Vec<f32>>> = match model.steps_in_parallel() {
+        true => lanes.par_iter_mut().map(step).collect(),
+        false => lanes.iter_mut().map(step).collect(),
+    };
     let mut written = 0;
-    for sequence in writing {
-        let token = sequence.next_token();
-        let Lane::Module(cache) = &mut sequence.lane else {
-            continue;
-        };
-        match step_module(module, model.device(), token, cache) {
+    for (sequence, logits) in writing.iter_mut().zip(logits) {
+        match logits {
             Ok(logits) => written += usize::from(sequence.choose(model, vocabulary, &logits)),
             Err(error) => sequence.fail(error),
         }

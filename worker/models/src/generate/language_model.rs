@@ -139,9 +139,12 @@ impl LanguageModel {
         &self.network
     }
 
-    /// Whether answers are written together, from a cache in blocks.
-    pub(crate) fn is_paged(&self) -> bool {
-        matches!(self.network, Network::Cpu(_))
+    /// The CPU's own code, on `flex` alone.
+    pub(crate) fn decoder(&self) -> Option<&CpuDecoder> {
+        match &self.network {
+            Network::Cpu(decoder) => Some(decoder),
+            Network::Module(_) => None,
+        }
     }
 
     /// Checks a request's prompt.

@@ -40,3 +40,4 @@ pub(crate) use language_model::Network;
 pub use request::{CancelFlag, FinishReason, GenerationOutput, GenerationRequest};
 pub(crate) use stop::{Passed, StopFilter};
 pub use vision::VisionLanguageModel;
+pub(crate) use vision::VisionState;

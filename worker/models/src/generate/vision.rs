@@ -97,6 +97,11 @@ impl VisionLanguageModel {
         VisionPrompt::new(messages, &self.tokenizer, &self.processor, image)
     }
 
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Writes an answer to `request`, whose prompt has `patches` in the places of
     /// its pictures; otherwise as [`super::LanguageModel::generate`].
     ///
@@ -111,7 +116,7 @@ impl VisionLanguageModel {
         mut on_text: impl FnMut(&str) -> ControlFlow<()>,
     ) -> Result<GenerationOutput> {
         let started = Instant::now();
-        let (last, before) = check_prompt(&self.folder.config, request)?;
+        let (last, before) = self.check_prompt(request, patches)?;
         let writer = Writer {
             tokenizer: &self.tokenizer,
             folder: &self.folder,
@@ -119,70 +124,117 @@ impl VisionLanguageModel {
             cancel,
             started,
         };
+        writer.run(last, &mut on_text, || {
+            let mut session = Session {
+                of: self,
+                state: self.begin(),
+                logits: Vec::new(),
+            };
+            while session.state.len() < before.len() {
+                if cancel.is_cancelled() {
+                    return Ok(None);
+                }
+                self.read(&mut session.state, before, patches, PREFILL_CHUNK)?;
+            }
+            Ok(Some(session))
+        })
+    }
+
+    /// Checks a request's prompt and whether its pictures fit their places.
+    pub(crate) fn check(&self, request: &GenerationRequest, patches: &Patches) -> Result<()> {
+        self.check_prompt(request, patches).map(|_| ())
+    }
+
+    fn check_prompt<'r>(
+        &self,
+        request: &'r GenerationRequest,
+        patches: &Patches,
+    ) -> Result<(u32, &'r [u32])> {
+        let (last, before) = check_prompt(&self.folder.config, request)?;
         if last == self.model.config.image_token_id {
             return Err(ModelError::Request {
                 field: "prompt",
                 reason: "ends in a picture".to_owned(),
             });
         }
-        writer.run(last, &mut on_text, || self.start(before, patches, cancel))
+        self.positions(before, patches)?;
+        Ok((last, before))
     }
 
-    /// Reads the prompt but its last token. None when cancelled meanwhile.
-    fn start(
-        &self,
-        before: &[u32],
-        patches: &Patches,
-        cancel: &CancelFlag,
-    ) -> Result<Option<Session<'_>>> {
-        let mut session = Session {
-            of: self,
+    /// Where the tokens of a prompt stand.
+    fn positions(&self, ids: &[u32], patches: &Patches) -> Result<Positions> {
+        let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
+        let mask = vec![1; ids.len()];
+        let grids = &patches.image_grid_thw;
+        Positions::new(&self.model.config, &ids, &mask, ids.len(), grids)
+    }
+
+    /// A sequence of which nothing was read.
+    pub(crate) fn begin(&self) -> VisionState {
+        VisionState {
             cache: KvCache::new(self.model.language_model.layers.len()),
             next: 0,
-            logits: Vec::new(),
-        };
-        if before.is_empty() && patches.image_grid_thw.is_empty() {
-            return Ok(Some(session));
+            unread: None,
         }
+    }
+
+    /// Reads up to `tokens` more of `prompt`, which has `patches` in the places
+    /// of its pictures; the first time, looks at these. At the prompt's end the
+    /// state is ready for [`Self::step`].
+    ///
+    /// # Errors
+    /// [`ModelError::Request`] when the pictures do not fit their places.
+    pub(crate) fn read(
+        &self,
+        state: &mut VisionState,
+        prompt: &[u32],
+        patches: &Patches,
+        tokens: usize,
+    ) -> Result<()> {
+        let from = state.len();
+        let count = tokens.min(prompt.len().saturating_sub(from));
+        if count == 0 {
+            return Ok(());
+        }
+        let unread = match state.unread.take() {
+            Some(unread) => unread,
+            None => self.look(prompt, patches)?,
+        };
+        let x = unread.embeddings.clone().narrow(1, from, count);
+        let chunk = Positions {
+            axes: unread.positions.axes[from..from + count].to_vec(),
+            next: Vec::new(),
+            tokens: count,
+        };
+        self.model.forward_cached(x, &chunk, &mut state.cache);
+        match from + count < prompt.len() {
+            true => state.unread = Some(unread),
+            false => state.next = unread.positions.next.first().copied().unwrap_or(0),
+        }
+        Ok(())
+    }
+
+    /// A prompt with its pictures as vectors.
+    fn look(&self, prompt: &[u32], patches: &Patches) -> Result<Unread> {
         let inputs = Inputs {
-            input_ids: before.iter().map(|&id| i64::from(id)).collect(),
-            attention_mask: vec![1; before.len()],
-            tokens: before.len(),
+            input_ids: prompt.iter().map(|&id| i64::from(id)).collect(),
+            attention_mask: vec![1; prompt.len()],
+            tokens: prompt.len(),
             patches: patches.clone(),
         };
-        let positions = self.model.positions(&inputs)?;
-        let embeddings = self.model.embed(&inputs, &self.device)?;
-        for (number, axes) in positions.axes.chunks(PREFILL_CHUNK).enumerate() {
-            if cancel.is_cancelled() {
-                return Ok(None);
-            }
-            let x = embeddings
-                .clone()
-                .narrow(1, number * PREFILL_CHUNK, axes.len());
-            let chunk = Positions {
-                axes: axes.to_vec(),
-                next: Vec::new(),
-                tokens: axes.len(),
-            };
-            self.model.forward_cached(x, &chunk, &mut session.cache);
-        }
-        session.next = positions.next.first().copied().unwrap_or(0);
-        Ok(Some(session))
+        Ok(Unread {
+            positions: self.model.positions(&inputs)?,
+            embeddings: self.model.embed(&inputs, &self.device)?,
+        })
     }
-}
 
-/// One sequence being decoded.
-struct Session<'m> {
-    of: &'m VisionLanguageModel,
-    cache: KvCache,
-    /// The position of the next token.
-    next: i64,
-    logits: Vec<f32>,
-}
-
-impl Steps for Session<'_> {
-    fn step(&mut self, token: u32) -> Result<&[f32]> {
-        let VisionLanguageModel { model, device, .. } = self.of;
+    /// Reads one token; the logits `[vocab]` of what follows it.
+    ///
+    /// # Errors
+    /// [`ModelError::Request`] for a token outside the vocabulary, and
+    /// [`ModelError::Device`].
+    pub(crate) fn step(&self, state: &mut VisionState, token: u32) -> Result<Vec<f32>> {
+        let Self { model, device, .. } = self;
         let inputs = Inputs {
             input_ids: vec![i64::from(token)],
             attention_mask: vec![1],
@@ -190,10 +242,47 @@ impl Steps for Session<'_> {
             patches: Patches::default(),
         };
         let x: Tensor<3> = model.embed(&inputs, device)?;
-        let position = Positions::single(self.next);
-        let hidden = model.forward_cached(x, &position, &mut self.cache);
-        self.next += 1;
-        self.logits = read_f32(model.language_model.logits(hidden))?;
+        let position = Positions::single(state.next);
+        let hidden = model.forward_cached(x, &position, &mut state.cache);
+        state.next += 1;
+        read_f32(model.language_model.logits(hidden))
+    }
+}
+
+/// What was read of one sequence.
+#[derive(Debug)]
+pub(crate) struct VisionState {
+    cache: KvCache,
+    /// The position of the next token, once the prompt is read.
+    next: i64,
+    /// The whole prompt, while some of it is still to be read.
+    unread: Option<Unread>,
+}
+
+#[derive(Debug)]
+struct Unread {
+    /// `[1, tokens, hidden]`.
+    embeddings: Tensor<3>,
+    positions: Positions,
+}
+
+impl VisionState {
+    /// Tokens read.
+    pub(crate) fn len(&self) -> usize {
+        self.cache.len()
+    }
+}
+
+/// One sequence being decoded.
+struct Session<'m> {
+    of: &'m VisionLanguageModel,
+    state: VisionState,
+    logits: Vec<f32>,
+}
+
+impl Steps for Session<'_> {
+    fn step(&mut self, token: u32) -> Result<&[f32]> {
+        self.logits = self.of.step(&mut self.state, token)?;
         Ok(&self.logits)
     }
 }

@@ -6,6 +6,8 @@
 //! installed; the one on Pillow rounds otherwise in its resizing. Each picture keeps its own size, rounded so that whole
 //! merged patches cover it ("dynamic resolution", arXiv:2502.13923, §2.1.1).
 
+use std::sync::Arc;
+
 use super::picture::Picture;
 use super::processor_config::ProcessorConfig;
 use super::resample::resize_bicubic;
@@ -47,6 +49,18 @@ pub struct Patches {
     pub pixel_values: Vec<f32>,
     /// One a picture.
     pub image_grid_thw: Vec<Grid>,
+}
+
+impl Patches {
+    /// Bytes that they take.
+    pub const fn bytes(&self) -> usize {
+        self.pixel_values.len() * size_of::<f32>()
+    }
+
+    /// The patches to be shared; none when there is no picture.
+    pub fn into_shared(self) -> Option<Arc<Self>> {
+        (!self.image_grid_thw.is_empty()).then(|| Arc::new(self))
+    }
 }
 
 /// Turns pictures into patches.

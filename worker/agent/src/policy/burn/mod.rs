@@ -1,22 +1,22 @@
-//! A Hugging Face model folder, run in this process: a text model behind an
-//! engine that serves many requests at once, or a model that looks at pictures.
+//! A Hugging Face model folder, run in this process behind an engine that serves
+//! many requests at once. A model that looks at pictures is given those that
+//! came with the prompt.
 
-mod text;
-mod vision;
+mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use illumine_models::device::parse_device_and_precision;
-use illumine_models::generate::{self, GenerationRequest, LanguageModel, VisionLanguageModel};
+use illumine_models::engine::{Engine, EngineConfig, EngineModel};
+use illumine_models::generate::{self, LanguageModel, VisionLanguageModel};
 use illumine_models::load::ModelFolder;
-use illumine_models::sampling::SamplingParams;
 use illumine_types::document::Usage;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::text::TextWriter;
-use self::vision::VisionWriter;
+use self::writer::Writer;
 use super::demo;
 use super::{ChatRequest, Delta, DeltaStream, FinishReason, Policy, PolicyError};
 
@@ -28,18 +28,6 @@ pub struct BurnPolicy {
     writer: Writer,
 }
 
-#[derive(Clone)]
-enum Writer {
-    Text(TextWriter),
-    Vision(VisionWriter),
-}
-
-/// A model of either kind.
-enum Model {
-    Text(Box<LanguageModel>),
-    Vision(Box<VisionLanguageModel>),
-}
-
 impl std::fmt::Debug for BurnPolicy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BurnPolicy")
@@ -48,25 +36,11 @@ impl std::fmt::Debug for BurnPolicy {
     }
 }
 
-/// New tokens when the request does not say.
-const DEFAULT_MAX_TOKENS: usize = 4096;
-
-/// Loads `demo` or the folder of a text model onto a device; blocks while it
-/// reads.
+/// Loads `demo` or a model folder onto a device; blocks while it reads.
 ///
 /// # Errors
 /// `model_load`, naming the file and the field at fault.
-pub fn load_model(model: &str, device: &str) -> Result<LanguageModel, PolicyError> {
-    match load(model, device)? {
-        Model::Text(loaded) => Ok(*loaded),
-        Model::Vision(_) => Err(load_error(
-            model,
-            &"it looks at pictures, and only text models are served here",
-        )),
-    }
-}
-
-fn load(model: &str, device: &str) -> Result<Model, PolicyError> {
+pub fn load_model(model: &str, device: &str) -> Result<EngineModel, PolicyError> {
     let failed = |error: &dyn std::fmt::Display| load_error(model, error);
     let (device, precision) = parse_device_and_precision(device).map_err(|error| failed(&error))?;
     let folder = match model == demo::NAME {
@@ -79,10 +53,9 @@ fn load(model: &str, device: &str) -> Result<Model, PolicyError> {
     let opened = ModelFolder::open(path).map_err(|error| failed(&error))?;
     match opened.vision {
         None => LanguageModel::load_as(path, &device, precision)
-            .map(|loaded| Model::Text(Box::new(loaded))),
-        Some(_) => {
-            VisionLanguageModel::load(path, &device).map(|loaded| Model::Vision(Box::new(loaded)))
-        }
+            .map(|loaded| EngineModel::from(Arc::new(loaded))),
+        Some(_) => VisionLanguageModel::load(path, &device)
+            .map(|loaded| EngineModel::from(Arc::new(loaded))),
     }
     .map_err(|error| failed(&error))
 }
@@ -101,17 +74,8 @@ impl BurnPolicy {
     /// `model_load`, naming the file and the field at fault.
     pub fn load(model: &str, device: &str) -> Result<Self, PolicyError> {
         let is_demo = model == demo::NAME;
-        let (writer, parameters) = match load(model, device)? {
-            Model::Text(loaded) => {
-                let parameters = loaded.folder().config.num_parameters();
-                (Writer::Text(TextWriter::new(*loaded, is_demo)?), parameters)
-            }
-            Model::Vision(loaded) => {
-                let parameters = loaded.model().num_parameters();
-                (Writer::Vision(VisionWriter::new(*loaded)), parameters)
-            }
-        };
-        let millions = parameters as f64 / 1e6;
+        let loaded = load_model(model, device)?;
+        let millions = loaded.num_parameters() as f64 / 1e6;
         let summary = if is_demo {
             format!(
                 "demo policy ({millions:.1} M parameters): shows how things work, knows nothing"
@@ -122,38 +86,25 @@ impl BurnPolicy {
                 .map_or_else(|| model.into(), |name| name.to_string_lossy().into_owned());
             format!("{name} ({millions:.0} M parameters) on {device}")
         };
+        let engine = Engine::start(loaded, &EngineConfig::default())
+            .map_err(|error| load_error(model, &error))?;
         Ok(Self {
             name: format!("burn:{model}"),
             summary,
-            writer,
+            writer: Writer {
+                engine,
+                marks: is_demo,
+                constrain_tags: false,
+            },
         })
     }
 
-    fn folder(&self) -> &ModelFolder {
-        match &self.writer {
-            Writer::Text(writer) => writer.folder(),
-            Writer::Vision(writer) => writer.folder(),
-        }
+    /// Whether what follows `<imgen>` must be a valid call of a tool.
+    #[must_use]
+    pub fn with_constrained_tags(mut self, on: bool) -> Self {
+        self.writer.constrain_tags = on;
+        self
     }
-}
-
-/// A request's sampling, and the tokens that its answer may have.
-fn prepare(request: &ChatRequest, prompt_ids: Vec<u32>) -> GenerationRequest {
-    let mut prepared = GenerationRequest::new(prompt_ids);
-    prepared.max_new_tokens = request.max_tokens.map_or(DEFAULT_MAX_TOKENS, |tokens| {
-        usize::try_from(tokens).unwrap_or(usize::MAX)
-    });
-    prepared.sampling = SamplingParams {
-        temperature: request.temperature.unwrap_or(0.0),
-        top_p: request.top_p.unwrap_or(1.0),
-        seed: request.seed,
-        ..SamplingParams::default()
-    };
-    prepared
-}
-
-fn prompt_error(error: illumine_models::ModelError) -> PolicyError {
-    PolicyError::permanent("model_prompt", error.to_string())
 }
 
 fn crashed() -> PolicyError {
@@ -190,22 +141,19 @@ impl Policy for BurnPolicy {
     }
 
     fn vision(&self) -> bool {
-        matches!(self.writer, Writer::Vision(_))
+        self.writer.engine.model().sees_pictures()
     }
 
     fn system_prompt(&self) -> Option<&str> {
-        self.folder().system_prompt.as_deref()
+        let folder = self.writer.engine.model().folder();
+        folder.system_prompt.as_deref()
     }
 
     fn stream(&self, request: ChatRequest, cancel: CancellationToken) -> DeltaStream {
         let (sender, receiver) = mpsc::channel(64);
         let writer = self.writer.clone();
         tokio::spawn(async move {
-            let written = match writer {
-                Writer::Text(writer) => writer.write(request, cancel, &sender).await,
-                Writer::Vision(writer) => writer.write(request, cancel, &sender).await,
-            };
-            if let Err(error) = written {
+            if let Err(error) = writer.write(request, cancel, &sender).await {
                 let _ = sender.send(Err(error)).await;
             }
         });

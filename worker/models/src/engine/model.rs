@@ -1,0 +1,139 @@
+//! What an engine serves.
+
+use std::sync::Arc;
+
+use super::EngineRequest;
+use crate::device::Device;
+use crate::error::{ModelError, Result};
+use crate::generate::{LanguageModel, VisionLanguageModel};
+use crate::load::ModelFolder;
+use crate::qwen3::cpu::CpuDecoder;
+use crate::qwen25_vl::{Part, Patches, Picture, VisionMessage, VisionPrompt};
+use crate::tokenizer::ChatTokenizer;
+
+/// A text model, or one that looks at pictures.
+#[derive(Clone, Debug)]
+pub enum EngineModel {
+    /// Text to text.
+    Text(Arc<LanguageModel>),
+    /// Text and pictures to text.
+    Vision(Arc<VisionLanguageModel>),
+}
+
+impl From<Arc<LanguageModel>> for EngineModel {
+    fn from(model: Arc<LanguageModel>) -> Self {
+        Self::Text(model)
+    }
+}
+
+impl From<Arc<VisionLanguageModel>> for EngineModel {
+    fn from(model: Arc<VisionLanguageModel>) -> Self {
+        Self::Vision(model)
+    }
+}
+
+impl EngineModel {
+    /// What the folder says of the model.
+    pub fn folder(&self) -> &ModelFolder {
+        match self {
+            Self::Text(model) => model.folder(),
+            Self::Vision(model) => model.folder(),
+        }
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &ChatTokenizer {
+        match self {
+            Self::Text(model) => model.tokenizer(),
+            Self::Vision(model) => model.tokenizer(),
+        }
+    }
+
+    /// Whether it looks at pictures.
+    pub const fn sees_pictures(&self) -> bool {
+        matches!(self, Self::Vision(_))
+    }
+
+    /// Number of weights, a tied head counted once.
+    pub fn num_parameters(&self) -> usize {
+        match self {
+            Self::Text(model) => model.folder().config.num_parameters(),
+            Self::Vision(model) => model.model().num_parameters(),
+        }
+    }
+
+    /// The prompt of a conversation, ending where the model's answer begins.
+    ///
+    /// # Errors
+    /// Those of the template, the tokenizer and the image processor;
+    /// [`ModelError::Request`] for pictures to a model that sees none.
+    pub fn prompt(&self, messages: &[VisionMessage]) -> Result<VisionPrompt> {
+        match self {
+            Self::Vision(model) => model.prompt(messages),
+            Self::Text(model) => {
+                let mut parts = messages.iter().flat_map(|message| &message.content);
+                if parts.any(|part| matches!(part, Part::Picture(_))) {
+                    return Err(sees_none());
+                }
+                let tokenizer = model.tokenizer();
+                let text = tokenizer.template()?.render_any(messages, true)?;
+                Ok(VisionPrompt {
+                    ids: tokenizer.encode(&text)?,
+                    patches: Patches::default(),
+                })
+            }
+        }
+    }
+
+    /// The tokens that `picture` takes of a prompt.
+    ///
+    /// # Errors
+    /// [`ModelError::Picture`] when it cannot be shown to the model, and
+    /// [`ModelError::Request`] when the model sees none.
+    pub fn picture_tokens(&self, picture: &Picture) -> Result<usize> {
+        match self {
+            Self::Text(_) => Err(sees_none()),
+            Self::Vision(model) => {
+                let processor = model.processor();
+                let grid = processor.grid(picture)?;
+                Ok(grid.merged(processor.config().merge_size))
+            }
+        }
+    }
+
+    /// The CPU's decode step, of text models on `flex` alone.
+    pub(super) fn decoder(&self) -> Option<&CpuDecoder> {
+        match self {
+            Self::Text(model) => model.decoder(),
+            Self::Vision(_) => None,
+        }
+    }
+
+    /// Whether sequences may be stepped on several threads at once: on the CPU
+    /// each then has a core, an accelerator would only queue them.
+    pub(super) fn steps_in_parallel(&self) -> bool {
+        let device = match self {
+            Self::Text(model) => model.device(),
+            Self::Vision(model) => model.device(),
+        };
+        *device == Device::flex()
+    }
+
+    /// Checks a request's prompt and its pictures.
+    pub(super) fn check(&self, request: &EngineRequest) -> Result<()> {
+        match (self, request.pictures.as_deref()) {
+            (Self::Text(model), None) => model.check(&request.generation),
+            (Self::Text(_), Some(_)) => Err(sees_none()),
+            (Self::Vision(model), pictures) => {
+                model.check(&request.generation, pictures.unwrap_or(&Patches::default()))
+            }
+        }
+    }
+}
+
+fn sees_none() -> ModelError {
+    ModelError::Request {
+        field: "messages",
+        reason: "the model does not see pictures".to_owned(),
+    }
+}
