@@ -14,7 +14,8 @@ use serde::Serialize;
 use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::load::{ModelFolder, SafetensorsFile};
-use crate::qwen3::cpu::{CpuDecoder, Scratch, SequenceCache};
+use crate::lora;
+use crate::qwen3::cpu::{CpuAdapter, CpuDecoder, Scratch, SequenceCache};
 use crate::qwen3::{Qwen3, padding_mask};
 use crate::qwen25_vl::{self, Grid, Patches, Qwen25Vl};
 
@@ -63,11 +64,42 @@ pub fn verify(
     device: &Device,
     tolerance: f32,
 ) -> Result<Report> {
+    run(model_dir, None, reference, device, tolerance)
+}
+
+/// [`verify`] with the adapter in `lora_dir` over the model, see [`lora`];
+/// `infra/parity/lora.py` writes its references with `peft`.
+///
+/// # Errors
+/// As [`verify`], and those of [`lora::Adapter::open`].
+pub fn verify_adapted(
+    model_dir: &Path,
+    lora_dir: &Path,
+    reference: &Path,
+    device: &Device,
+    tolerance: f32,
+) -> Result<Report> {
+    run(model_dir, Some(lora_dir), reference, device, tolerance)
+}
+
+fn run(
+    model_dir: &Path,
+    lora_dir: Option<&Path>,
+    reference: &Path,
+    device: &Device,
+    tolerance: f32,
+) -> Result<Report> {
     let folder = ModelFolder::open(model_dir)?;
     let inputs = Inputs::read(reference, folder.config.vocab_size)?;
     let checks = match &folder.vision {
-        Some(_) => inputs.vision_checks(&folder.load_vision_model(device)?, device, reference)?,
-        None => inputs.text_checks(&folder, device, reference)?,
+        Some(_) => {
+            let mut model = folder.load_vision_model(device)?;
+            if let Some(dir) = lora_dir {
+                model = lora::attach(&model, &lora::open(dir, &model)?);
+            }
+            inputs.vision_checks(&model, device, reference)?
+        }
+        None => inputs.text_checks(&folder, lora_dir, device, reference)?,
     };
     let mut report = Report {
         device: format!("{device:?}"),
@@ -131,14 +163,22 @@ impl Inputs {
     fn text_checks(
         &self,
         folder: &ModelFolder,
+        lora_dir: Option<&Path>,
         device: &Device,
         path: &Path,
     ) -> Result<Vec<Check>> {
-        let model = folder.load_model(device)?;
+        let base = folder.load_model(device)?;
+        let adapter = lora_dir.map(|dir| lora::open(dir, &base)).transpose()?;
+        let model = match &adapter {
+            Some(adapter) => lora::attach(&base, adapter),
+            None => base.clone(),
+        };
         let mut checks = vec![self.compare("forward", &self.forward(&model, device, path)?)];
         if *device == Device::flex() {
-            let decoder = CpuDecoder::new(&model, &folder.config)?;
-            checks.push(self.compare("decode", &self.decode(&decoder)?));
+            let decoder = CpuDecoder::new(&base, &folder.config)?;
+            let adapter = adapter.map(|adapter| CpuAdapter::new(&adapter, &folder.config));
+            let ours = self.decode(&decoder, adapter.as_ref())?;
+            checks.push(self.compare("decode", &ours));
         }
         Ok(checks)
     }
@@ -174,7 +214,7 @@ impl Inputs {
     }
 
     /// Token by token with a cache, each row without its padding.
-    fn decode(&self, decoder: &CpuDecoder) -> Result<Vec<f32>> {
+    fn decode(&self, decoder: &CpuDecoder, adapter: Option<&CpuAdapter>) -> Result<Vec<f32>> {
         let mut scratch = Scratch::default();
         let mut ours = vec![0.0; self.logits.len()];
         for row in 0..self.batch {
@@ -184,7 +224,8 @@ impl Inputs {
                     continue;
                 }
                 let token = self.input_ids[place] as u32;
-                let logits = decoder.step(&[token], &mut [&mut cache], &mut scratch)?;
+                let caches = &mut [&mut cache];
+                let logits = decoder.step_adapted(&[token], caches, &[adapter], &mut scratch)?;
                 ours[place * self.vocab..][..self.vocab].copy_from_slice(logits);
             }
         }

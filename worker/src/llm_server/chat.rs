@@ -24,9 +24,10 @@ pub async fn complete(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let body = body.map_err(|error| ApiError::body(error.status(), error.body_text()))?;
-    let request = request::read(&body, &server.name)?;
+    let adapters = server.engine.model().adapter_names();
+    let request = request::read(&body, &server.name, &adapters)?;
     let answers = Answers::start(&server.engine, &request)?;
-    let head = Head::new(&server);
+    let head = Head::new(&request);
     if request.stream {
         let chunks = Chunks::new(server, head, request, answers);
         return Ok(Sse::new(chunks.events())
@@ -86,14 +87,14 @@ struct Head {
 }
 
 impl Head {
-    fn new(server: &Server) -> Self {
+    fn new(request: &ChatRequest) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(1);
         let now = chrono::Utc::now();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         Self {
             id: format!("chatcmpl-{:x}-{count}", now.timestamp_micros()),
             created: now.timestamp(),
-            model: server.name.clone(),
+            model: request.model.clone(),
         }
     }
 

@@ -143,9 +143,14 @@ pub fn open(
     device: &str,
 ) -> Result<std::sync::Arc<dyn Policy>, PolicyError> {
     match parse_spec(spec)? {
-        PolicySpec::Burn { model, device: own } => {
+        PolicySpec::Burn {
+            model,
+            lora,
+            device: own,
+        } => {
             let device = own.as_deref().unwrap_or(device);
-            Ok(std::sync::Arc::new(burn::BurnPolicy::load(&model, device)?))
+            let policy = burn::BurnPolicy::load_adapted(&model, lora.as_deref(), device)?;
+            Ok(std::sync::Arc::new(policy))
         }
         PolicySpec::OpenAi { base_url, model } => {
             let idle = Duration::from_secs(settings.idle_timeout_s);

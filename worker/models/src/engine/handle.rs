@@ -108,12 +108,12 @@ impl Engine {
     ///
     /// # Errors
     /// - [`ModelError::Request`] naming what makes the request impossible: an
-    ///   empty prompt or one beyond the context, a parameter out of range, more
-    ///   tokens than the KV budget can ever hold;
+    ///   empty prompt or one beyond the context, a parameter out of range, an
+    ///   adapter that is not loaded, more tokens than the KV budget can ever hold;
     /// - [`ModelError::Busy`] when as many wait as may;
     /// - [`ModelError::Engine`] when the engine has stopped.
     pub fn submit(&self, request: EngineRequest, mut sink: Sink) -> Result<CancelFlag> {
-        let sampler = prepare(&self.model, &request)?;
+        let prepared = prepare(&self.model, &request)?;
         let generation = &request.generation;
         let prompt = generation.prompt_ids.len();
         let total = prompt + self.model.longest_answer(generation);
@@ -131,7 +131,7 @@ impl Engine {
         let cancel = CancelFlag::default();
         let submitted = Submitted {
             request,
-            sampler,
+            prepared,
             sink: Box::new(move |event| {
                 let _counted = &guard;
                 sink(event)

@@ -3,12 +3,13 @@
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::budget::KvBudget;
-use super::prefix::{NodeId, PrefixCache, ROOT};
+use super::prefix::{NodeId, PrefixCache};
 use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::generate::LanguageModel;
-use crate::qwen3::KvCache;
+use crate::lora::AdapterId;
 use crate::qwen3::cpu::{BLOCK_TOKENS, SequenceCache};
+use crate::qwen3::{KvCache, Qwen3};
 
 /// Keys and values of one sequence.
 #[derive(Debug)]
@@ -28,13 +29,14 @@ pub(super) enum Lane {
 }
 
 impl Lane {
-    pub(super) fn new(model: &LanguageModel) -> Self {
+    /// Nothing read yet, to be read with `adapter`.
+    pub(super) fn new(model: &LanguageModel, adapter: Option<AdapterId>) -> Self {
         match model.decoder() {
             Some(decoder) => Self::Paged {
                 cache: SequenceCache::new(decoder.config()),
                 module: None,
                 shared: 0,
-                node: ROOT,
+                node: NodeId::Root(adapter),
             },
             None => Self::Module(KvCache::new(model.model().layers.len())),
         }
@@ -88,18 +90,18 @@ impl Lane {
         Ok(cache.len() - before)
     }
 
-    /// Reads the next block of `prompt`, and keeps it for others where `prefix`
-    /// is given. A block is always read as a whole, so that what it holds depends
-    /// on the prompt alone.
+    /// Reads the next block of `prompt` with `model`, and keeps it for others
+    /// where `prefix` is given. A block is always read as a whole, so that what it
+    /// holds depends on prompt and adapter alone.
     pub(super) fn read(
         &mut self,
-        model: &LanguageModel,
+        model: &Qwen3,
+        device: &Device,
         prompt: &[u32],
         prefix: Option<&mut PrefixCache>,
     ) -> Result<()> {
         let from = self.len();
         let chunk = &prompt[from..prompt.len().min(from + BLOCK_TOKENS)];
-        let device = model.device();
         match self {
             Self::Paged {
                 cache,
@@ -112,9 +114,7 @@ impl Lane {
                     *module = Some(cache.to_module(device));
                 }
                 if let Some(module) = module {
-                    model
-                        .model()
-                        .forward_cached(ids(chunk, device), None, None, module);
+                    model.forward_cached(ids(chunk, device), None, None, module);
                     cache.extend_from_module(module)?;
                 }
                 if let (Some(prefix), Some(block)) = (prefix, cache.blocks().last())
@@ -128,9 +128,7 @@ impl Lane {
                 }
             }
             Self::Module(cache) => {
-                model
-                    .model()
-                    .forward_cached(ids(chunk, device), None, None, cache);
+                model.forward_cached(ids(chunk, device), None, None, cache);
             }
         }
         Ok(())
@@ -139,16 +137,13 @@ impl Lane {
 
 /// Reads one token with the module; the logits `[vocab]` of what follows it.
 pub(super) fn step_module(
-    model: &LanguageModel,
+    model: &Qwen3,
+    device: &Device,
     token: u32,
     cache: &mut KvCache,
 ) -> Result<Vec<f32>> {
-    let device = model.device();
-    let hidden = model
-        .model()
-        .forward_cached(ids(&[token], device), None, None, cache);
+    let hidden = model.forward_cached(ids(&[token], device), None, None, cache);
     model
-        .model()
         .logits(hidden)
         .into_data()
         .convert::<f32>()

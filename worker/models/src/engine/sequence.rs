@@ -1,5 +1,6 @@
 //! One request on its way: its tokens, its choice of the next one, its text.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::lane::Lane;
@@ -8,18 +9,27 @@ use super::prefix::PrefixCache;
 use super::request::{EngineRequest, Event, Sink, Summary};
 use crate::constrain::{Grammar, Masks};
 use crate::error::{ModelError, Result};
-use crate::generate::LanguageModel;
+use crate::generate::{Adapted, LanguageModel};
 use crate::generate::{CancelFlag, FinishReason, Passed, StopFilter};
+use crate::lora::Loaded;
+use crate::qwen3::Qwen3;
 use crate::sampling::Sampler;
 use crate::tokenizer::StreamDecoder;
 
 /// A request as it comes through the channel.
 pub(super) struct Submitted {
     pub(super) request: EngineRequest,
-    pub(super) sampler: Sampler,
+    pub(super) prepared: Prepared,
     pub(super) sink: Sink,
     pub(super) cancel: CancelFlag,
     pub(super) at: Instant,
+}
+
+/// What a request needs, found before it joins.
+pub(super) struct Prepared {
+    pub(super) sampler: Sampler,
+    /// Held to the end, whatever takes its name meanwhile.
+    pub(super) adapter: Option<Arc<Loaded<Adapted>>>,
 }
 
 /// A request in the engine.
@@ -60,7 +70,7 @@ impl<'m> Sequence<'m> {
             prompt: tokens.len(),
             tokens,
             cached_tokens: None,
-            lane: Lane::new(model),
+            lane: submitted.lane(model),
             limit,
             decoder: model.tokenizer().stream(),
             stops,
@@ -116,15 +126,21 @@ impl<'m> Sequence<'m> {
             return;
         }
         let opening = &self.tokens[..self.prompt - 1];
-        if let Err(error) = self.lane.read(model, opening, prefix) {
+        let module = self.submitted.module(model);
+        if let Err(error) = self.lane.read(module, model.device(), opening, prefix) {
             self.fail(error);
         }
+    }
+
+    /// The adapter, where it has one.
+    pub(super) fn adapter(&self) -> Option<&Arc<Loaded<Adapted>>> {
+        self.submitted.prepared.adapter.as_ref()
     }
 
     /// Forgets what was read. The tokens stay, so that reading them again brings
     /// the sequence back to where it was.
     pub(super) fn give_back(&mut self, model: &LanguageModel) {
-        self.lane = Lane::new(model);
+        self.lane = self.submitted.lane(model);
     }
 
     /// Chooses the token after the last one by `logits` `[vocab]`, unless the
@@ -149,7 +165,11 @@ impl<'m> Sequence<'m> {
                 }
             },
         };
-        let token = self.submitted.sampler.sample(allowed, &self.tokens);
+        let token = self
+            .submitted
+            .prepared
+            .sampler
+            .sample(allowed, &self.tokens);
         self.first_token.get_or_insert_with(Instant::now);
         self.tokens.push(token);
         let generation = &self.submitted.request.generation;
@@ -255,11 +275,27 @@ impl Vocabulary {
     }
 }
 
+impl Submitted {
+    fn lane(&self, model: &LanguageModel) -> Lane {
+        let adapter = self.prepared.adapter.as_ref();
+        Lane::new(model, adapter.map(|adapter| adapter.id))
+    }
+
+    /// The module that reads it.
+    fn module<'a>(&'a self, model: &'a LanguageModel) -> &'a Qwen3 {
+        let adapter = self.prepared.adapter.as_ref();
+        adapter.map_or(model.model(), |adapter| &adapter.model.module)
+    }
+}
+
 /// Checks what can be checked of a request without the engine's state.
 ///
 /// # Errors
 /// [`ModelError::Request`].
-pub(super) fn prepare(model: &LanguageModel, request: &EngineRequest) -> Result<Sampler> {
+pub(super) fn prepare(model: &LanguageModel, request: &EngineRequest) -> Result<Prepared> {
     model.check(&request.generation)?;
-    Sampler::new(&request.generation.sampling)
+    Ok(Prepared {
+        sampler: Sampler::new(&request.generation.sampling)?,
+        adapter: model.adapter(&request.generation)?,
+    })
 }

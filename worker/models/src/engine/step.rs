@@ -133,6 +133,10 @@ fn step_together(
         .iter()
         .map(|sequence| sequence.next_token())
         .collect();
+    let held: Vec<_> = writing
+        .iter()
+        .map(|sequence| sequence.adapter().cloned())
+        .collect();
     let mut caches: Vec<_> = writing
         .iter_mut()
         .filter_map(|sequence| match &mut sequence.lane {
@@ -140,7 +144,15 @@ fn step_together(
             Lane::Module(_) => None,
         })
         .collect();
-    let logits = decoder.step(&tokens, &mut caches, scratch)?;
+    let adapters: Vec<_> = held
+        .iter()
+        .map(|adapter| {
+            adapter
+                .as_ref()
+                .and_then(|held| held.model.decoder.as_ref())
+        })
+        .collect();
+    let logits = decoder.step_adapted(&tokens, &mut caches, &adapters, scratch)?;
     let rows = logits.chunks_exact(decoder.config().vocab_size);
     let written = writing
         .iter_mut()
@@ -157,10 +169,12 @@ fn step_in_turn(
     let mut written = 0;
     for sequence in writing {
         let token = sequence.next_token();
+        let held = sequence.adapter().cloned();
+        let module = held.as_ref().map_or(model.model(), |a| &a.model.module);
         let Lane::Module(cache) = &mut sequence.lane else {
             continue;
         };
-        match step_module(model, token, cache) {
+        match step_module(module, model.device(), token, cache) {
             Ok(logits) => written += usize::from(sequence.choose(model, vocabulary, &logits)),
             Err(error) => sequence.fail(error),
         }

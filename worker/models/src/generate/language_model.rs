@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::request::{CancelFlag, GenerationOutput, GenerationRequest};
@@ -10,7 +11,8 @@ use super::writer::Writer;
 use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::load::{LoadedModel, ModelFolder, load_folder};
-use crate::qwen3::cpu::{CpuDecoder, Precision};
+use crate::lora::{self, Loaded, Registry};
+use crate::qwen3::cpu::{CpuAdapter, CpuDecoder, Precision};
 use crate::qwen3::{Qwen3, Qwen3Config};
 use crate::tokenizer::ChatTokenizer;
 
@@ -21,6 +23,15 @@ pub struct LanguageModel {
     device: Device,
     /// On `flex` alone.
     decoder: Option<CpuDecoder>,
+    adapters: Registry<Adapted>,
+}
+
+/// The model with an adapter; it shares the base's weights.
+#[derive(Debug)]
+pub(crate) struct Adapted {
+    pub(crate) module: Qwen3,
+    /// For the decode step, which has the base's weights in a layout of its own.
+    pub(crate) decoder: Option<CpuAdapter>,
 }
 
 impl LanguageModel {
@@ -61,7 +72,47 @@ impl LanguageModel {
             loaded,
             device: device.clone(),
             decoder,
+            adapters: Registry::default(),
         })
+    }
+
+    /// Loads the adapter in the folder `dir`, in the layout of `peft`, so that
+    /// requests can ask for it as `name`. May be called while others are served;
+    /// an adapter that had the name goes when the last of its requests ends.
+    ///
+    /// # Errors
+    /// Those of [`lora::Adapter::open`]; [`ModelError::Request`] for an empty name.
+    pub fn add_adapter(&self, name: &str, dir: &Path) -> Result<()> {
+        let adapter = lora::open(dir, self.model())?;
+        let decoder = self.decoder.as_ref();
+        let adapted = Adapted {
+            module: lora::attach(self.model(), &adapter),
+            decoder: decoder.map(|decoder| CpuAdapter::new(&adapter, decoder.config())),
+        };
+        self.adapters.add(name, adapted)?;
+        tracing::info!(
+            name,
+            folder = %dir.display(),
+            parameters = adapter.num_parameters(),
+            "adapter loaded"
+        );
+        Ok(())
+    }
+
+    /// The names of the adapters, in the order in which they came.
+    pub fn adapter_names(&self) -> Vec<String> {
+        self.adapters.names()
+    }
+
+    /// The adapter that a request asks for; none for the base.
+    ///
+    /// # Errors
+    /// [`ModelError::Request`] when there is none of that name.
+    pub(crate) fn adapter(
+        &self,
+        request: &GenerationRequest,
+    ) -> Result<Option<Arc<Loaded<Adapted>>>> {
+        self.adapters.get(request.adapter.as_deref())
     }
 
     /// What the folder says of the model.
@@ -90,8 +141,8 @@ impl LanguageModel {
     ///
     /// # Errors
     /// [`ModelError::Request`] for an empty prompt, one that leaves no room in
-    /// the context, a token outside the vocabulary, or a sampling parameter out
-    /// of range; nothing is written then.
+    /// the context, a token outside the vocabulary, a sampling parameter out of
+    /// range, or an adapter that is not loaded; nothing is written then.
     pub fn generate(
         &self,
         request: &GenerationRequest,
@@ -107,9 +158,15 @@ impl LanguageModel {
             cancel,
             started,
         };
-        let decoder = self.decoder.as_ref();
+        let adapter = self.adapter(request)?;
+        let adapted = adapter.as_deref().map(|loaded| &loaded.model);
+        let model = adapted.map_or(self.model(), |adapted| &adapted.module);
+        let decoder = self
+            .decoder
+            .as_ref()
+            .map(|decoder| (decoder, adapted.and_then(|a| a.decoder.as_ref())));
         writer.run(last, &mut on_text, || {
-            Session::start(self.model(), decoder, &self.device, before, cancel)
+            Session::start(model, decoder, &self.device, before, cancel)
         })
     }
 

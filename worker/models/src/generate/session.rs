@@ -6,7 +6,7 @@ use super::request::CancelFlag;
 use super::writer::Steps;
 use crate::device::Device;
 use crate::error::{ModelError, Result};
-use crate::qwen3::cpu::{CpuDecoder, Scratch, SequenceCache};
+use crate::qwen3::cpu::{CpuAdapter, CpuDecoder, Scratch, SequenceCache};
 use crate::qwen3::{KvCache, Qwen3};
 
 /// Prompt tokens read at once: bounds the attention scores in memory, and the
@@ -18,6 +18,7 @@ pub(super) const PREFILL_CHUNK: usize = 512;
 pub(super) enum Session<'m> {
     Cpu {
         decoder: &'m CpuDecoder,
+        adapter: Option<&'m CpuAdapter>,
         cache: SequenceCache,
         scratch: Scratch,
     },
@@ -30,10 +31,11 @@ pub(super) enum Session<'m> {
 }
 
 impl<'m> Session<'m> {
-    /// Reads `prompt`. None when cancelled meanwhile.
+    /// Reads `prompt` with `model`, which has the adapter that is beside the
+    /// decoder. None when cancelled meanwhile.
     pub(super) fn start(
         model: &'m Qwen3,
-        decoder: Option<&'m CpuDecoder>,
+        decoder: Option<(&'m CpuDecoder, Option<&'m CpuAdapter>)>,
         device: &Device,
         prompt: &[u32],
         cancel: &CancelFlag,
@@ -46,8 +48,9 @@ impl<'m> Session<'m> {
             model.forward_cached(ids(chunk, device), None, None, &mut cache);
         }
         Ok(Some(match decoder {
-            Some(decoder) => Self::Cpu {
+            Some((decoder, adapter)) => Self::Cpu {
                 decoder,
+                adapter,
                 cache: match cache.is_empty() {
                     true => SequenceCache::new(decoder.config()),
                     false => SequenceCache::from_module(&cache)?,
@@ -69,9 +72,10 @@ impl Steps for Session<'_> {
         match self {
             Self::Cpu {
                 decoder,
+                adapter,
                 cache,
                 scratch,
-            } => decoder.step(&[token], &mut [cache], scratch),
+            } => decoder.step_adapted(&[token], &mut [cache], &[*adapter], scratch),
             Self::Device {
                 model,
                 device,

@@ -13,6 +13,7 @@ use super::writer::{Steps, Writer};
 use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::load::ModelFolder;
+use crate::lora::{self, Registry};
 use crate::qwen3::KvCache;
 use crate::qwen25_vl::chat::{VisionMessage, VisionPrompt};
 use crate::qwen25_vl::text::Positions;
@@ -27,6 +28,7 @@ pub struct VisionLanguageModel {
     processor: ImageProcessor,
     tokenizer: ChatTokenizer,
     device: Device,
+    adapters: Registry<Qwen25Vl>,
 }
 
 impl VisionLanguageModel {
@@ -62,7 +64,31 @@ impl VisionLanguageModel {
             processor,
             tokenizer,
             device,
+            adapters: Registry::default(),
         })
+    }
+
+    /// Loads the adapter in the folder `dir` as `name`, see
+    /// [`super::LanguageModel::add_adapter`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add_adapter(&self, name: &str, dir: &Path) -> Result<()> {
+        let adapter = lora::open(dir, &self.model)?;
+        self.adapters
+            .add(name, lora::attach(&self.model, &adapter))?;
+        tracing::info!(
+            name,
+            folder = %dir.display(),
+            parameters = adapter.num_parameters(),
+            "adapter loaded"
+        );
+        Ok(())
+    }
+
+    /// The names of the adapters, in the order in which they came.
+    pub fn adapter_names(&self) -> Vec<String> {
+        self.adapters.names()
     }
 
     /// What the folder says of the model.
@@ -125,55 +151,62 @@ impl VisionLanguageModel {
                 reason: "ends in a picture".to_owned(),
             });
         }
-        writer.run(last, &mut on_text, || self.start(before, patches, cancel))
+        let adapter = self.adapters.get(request.adapter.as_deref())?;
+        let model = adapter.as_deref().map_or(&self.model, |a| &a.model);
+        writer.run(last, &mut on_text, || {
+            start(model, &self.device, before, patches, cancel)
+        })
     }
+}
 
-    /// Reads the prompt but its last token. None when cancelled meanwhile.
-    fn start(
-        &self,
-        before: &[u32],
-        patches: &Patches,
-        cancel: &CancelFlag,
-    ) -> Result<Option<Session<'_>>> {
-        let mut session = Session {
-            of: self,
-            cache: KvCache::new(self.model.language_model.layers.len()),
-            next: 0,
-            logits: Vec::new(),
-        };
-        if before.is_empty() && patches.image_grid_thw.is_empty() {
-            return Ok(Some(session));
-        }
-        let inputs = Inputs {
-            input_ids: before.iter().map(|&id| i64::from(id)).collect(),
-            attention_mask: vec![1; before.len()],
-            tokens: before.len(),
-            patches: patches.clone(),
-        };
-        let positions = self.model.positions(&inputs)?;
-        let embeddings = self.model.embed(&inputs, &self.device)?;
-        for (number, axes) in positions.axes.chunks(PREFILL_CHUNK).enumerate() {
-            if cancel.is_cancelled() {
-                return Ok(None);
-            }
-            let x = embeddings
-                .clone()
-                .narrow(1, number * PREFILL_CHUNK, axes.len());
-            let chunk = Positions {
-                axes: axes.to_vec(),
-                next: Vec::new(),
-                tokens: axes.len(),
-            };
-            self.model.forward_cached(x, &chunk, &mut session.cache);
-        }
-        session.next = positions.next.first().copied().unwrap_or(0);
-        Ok(Some(session))
+/// Reads the prompt but its last token. None when cancelled meanwhile.
+fn start<'m>(
+    model: &'m Qwen25Vl,
+    device: &'m Device,
+    before: &[u32],
+    patches: &Patches,
+    cancel: &CancelFlag,
+) -> Result<Option<Session<'m>>> {
+    let mut session = Session {
+        model,
+        device,
+        cache: KvCache::new(model.language_model.layers.len()),
+        next: 0,
+        logits: Vec::new(),
+    };
+    if before.is_empty() && patches.image_grid_thw.is_empty() {
+        return Ok(Some(session));
     }
+    let inputs = Inputs {
+        input_ids: before.iter().map(|&id| i64::from(id)).collect(),
+        attention_mask: vec![1; before.len()],
+        tokens: before.len(),
+        patches: patches.clone(),
+    };
+    let positions = model.positions(&inputs)?;
+    let embeddings = model.embed(&inputs, device)?;
+    for (number, axes) in positions.axes.chunks(PREFILL_CHUNK).enumerate() {
+        if cancel.is_cancelled() {
+            return Ok(None);
+        }
+        let x = embeddings
+            .clone()
+            .narrow(1, number * PREFILL_CHUNK, axes.len());
+        let chunk = Positions {
+            axes: axes.to_vec(),
+            next: Vec::new(),
+            tokens: axes.len(),
+        };
+        model.forward_cached(x, &chunk, &mut session.cache);
+    }
+    session.next = positions.next.first().copied().unwrap_or(0);
+    Ok(Some(session))
 }
 
 /// One sequence being decoded.
 struct Session<'m> {
-    of: &'m VisionLanguageModel,
+    model: &'m Qwen25Vl,
+    device: &'m Device,
     cache: KvCache,
     /// The position of the next token.
     next: i64,
@@ -182,7 +215,7 @@ struct Session<'m> {
 
 impl Steps for Session<'_> {
     fn step(&mut self, token: u32) -> Result<&[f32]> {
-        let VisionLanguageModel { model, device, .. } = self.of;
+        let Self { model, device, .. } = *self;
         let inputs = Inputs {
             input_ids: vec![i64::from(token)],
             attention_mask: vec![1],

@@ -48,6 +48,18 @@ impl std::fmt::Debug for BurnPolicy {
     }
 }
 
+/// What the one adapter of a policy is called.
+const ADAPTER: &str = "lora";
+
+impl Model {
+    fn add_adapter(&self, name: &str, dir: &Path) -> illumine_models::Result<()> {
+        match self {
+            Self::Text(model) => model.add_adapter(name, dir),
+            Self::Vision(model) => model.add_adapter(name, dir),
+        }
+    }
+}
+
 /// New tokens when the request does not say.
 const DEFAULT_MAX_TOKENS: usize = 4096;
 
@@ -100,15 +112,36 @@ impl BurnPolicy {
     /// # Errors
     /// `model_load`, naming the file and the field at fault.
     pub fn load(model: &str, device: &str) -> Result<Self, PolicyError> {
+        Self::load_adapted(model, None, device)
+    }
+
+    /// [`Self::load`] with the adapter in the folder `lora` over the model.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_adapted(
+        model: &str,
+        lora: Option<&str>,
+        device: &str,
+    ) -> Result<Self, PolicyError> {
         let is_demo = model == demo::NAME;
-        let (writer, parameters) = match load(model, device)? {
+        let loaded = load(model, device)?;
+        if let Some(dir) = lora {
+            loaded
+                .add_adapter(ADAPTER, Path::new(dir))
+                .map_err(|error| load_error(model, &error))?;
+        }
+        let adapter = lora.map(|_| ADAPTER.to_owned());
+        let (writer, parameters) = match loaded {
             Model::Text(loaded) => {
                 let parameters = loaded.folder().config.num_parameters();
-                (Writer::Text(TextWriter::new(*loaded, is_demo)?), parameters)
+                let writer = TextWriter::new(*loaded, adapter, is_demo)?;
+                (Writer::Text(writer), parameters)
             }
             Model::Vision(loaded) => {
                 let parameters = loaded.model().num_parameters();
-                (Writer::Vision(VisionWriter::new(*loaded)), parameters)
+                let writer = VisionWriter::new(*loaded, adapter);
+                (Writer::Vision(writer), parameters)
             }
         };
         let millions = parameters as f64 / 1e6;
@@ -122,8 +155,19 @@ impl BurnPolicy {
                 .map_or_else(|| model.into(), |name| name.to_string_lossy().into_owned());
             format!("{name} ({millions:.0} M parameters) on {device}")
         };
+        let (name, summary) = match lora {
+            Some(dir) => {
+                let file = Path::new(dir).file_name();
+                let adapter = file.map_or_else(|| dir.into(), |name| name.to_string_lossy());
+                (
+                    format!("burn:{model}+lora={dir}"),
+                    format!("{summary}, with the adapter {adapter}"),
+                )
+            }
+            None => (format!("burn:{model}"), summary),
+        };
         Ok(Self {
-            name: format!("burn:{model}"),
+            name,
             summary,
             writer,
         })
@@ -138,8 +182,13 @@ impl BurnPolicy {
 }
 
 /// A request's sampling, and the tokens that its answer may have.
-fn prepare(request: &ChatRequest, prompt_ids: Vec<u32>) -> GenerationRequest {
+fn prepare(
+    request: &ChatRequest,
+    prompt_ids: Vec<u32>,
+    adapter: Option<&str>,
+) -> GenerationRequest {
     let mut prepared = GenerationRequest::new(prompt_ids);
+    prepared.adapter = adapter.map(str::to_owned);
     prepared.max_new_tokens = request.max_tokens.map_or(DEFAULT_MAX_TOKENS, |tokens| {
         usize::try_from(tokens).unwrap_or(usize::MAX)
     });
@@ -281,6 +330,24 @@ mod tests {
         let error = ask(&policy, vec![picture(0), broken]).await.unwrap_err();
         assert_eq!(error.code(), "model_prompt");
         assert!(error.to_string().contains("input 1"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_adapter_changes_what_is_written_and_is_named() {
+        // Of the same shapes as the folder's model.
+        let lora = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../models/tests/fixtures/lora/vision_chat"
+        );
+        let base = BurnPolicy::load(FOLDER, "flex").unwrap();
+        let tuned = BurnPolicy::load_adapted(FOLDER, Some(lora), "flex").unwrap();
+        assert_eq!(tuned.name(), format!("burn:{FOLDER}+lora={lora}"));
+        assert!(tuned.summary().ends_with("with the adapter vision_chat"));
+        let written = ask(&tuned, vec![picture(0)]).await.unwrap();
+        assert_ne!(written, ask(&base, vec![picture(0)]).await.unwrap());
+        let error = BurnPolicy::load_adapted(demo::NAME, Some(lora), "flex").unwrap_err();
+        assert_eq!(error.code(), "model_load");
+        assert!(error.to_string().contains("adapter_"), "{error}");
     }
 
     #[test]

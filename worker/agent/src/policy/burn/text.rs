@@ -20,16 +20,26 @@ const BUSY: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(super) struct TextWriter {
     engine: Engine,
+    /// The adapter that every answer is written with.
+    adapter: Option<String>,
     /// The demo policy was taught that a mark stands for each input picture.
     marks: bool,
 }
 
 impl TextWriter {
     /// Starts the engine of `model`.
-    pub(super) fn new(model: LanguageModel, marks: bool) -> Result<Self, PolicyError> {
+    pub(super) fn new(
+        model: LanguageModel,
+        adapter: Option<String>,
+        marks: bool,
+    ) -> Result<Self, PolicyError> {
         let engine = Engine::start(Arc::new(model), &EngineConfig::default())
             .map_err(|error| PolicyError::permanent("model_load", error.to_string()))?;
-        Ok(Self { engine, marks })
+        Ok(Self {
+            engine,
+            adapter,
+            marks,
+        })
     }
 
     pub(super) fn folder(&self) -> &ModelFolder {
@@ -49,7 +59,8 @@ impl TextWriter {
         messages.push(ChatMessage::new(Role::User, prompt));
         let tokenizer = self.engine.model().tokenizer();
         let ids = tokenizer.encode_chat(&messages, true);
-        let mut generation = prepare(request, ids.map_err(prompt_error)?);
+        let ids = ids.map_err(prompt_error)?;
+        let mut generation = prepare(request, ids, self.adapter.as_deref());
         // A limit is no wish: an answer need not fill it.
         let room = self.engine.longest_answer(generation.prompt_ids.len());
         generation.max_new_tokens = generation.max_new_tokens.min(room.max(1));

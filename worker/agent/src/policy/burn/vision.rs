@@ -16,15 +16,18 @@ use super::{ChatRequest, Delta, Pieces, PolicyError, crashed, finished, prepare,
 #[derive(Clone)]
 pub(super) struct VisionWriter {
     model: Arc<VisionLanguageModel>,
+    /// The adapter that every answer is written with.
+    adapter: Option<String>,
     /// Decoding is compute-bound: more at once than cores only slows each.
     turns: Arc<Semaphore>,
 }
 
 impl VisionWriter {
-    pub(super) fn new(model: VisionLanguageModel) -> Self {
+    pub(super) fn new(model: VisionLanguageModel, adapter: Option<String>) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             model: Arc::new(model),
+            adapter,
             turns: Arc::new(Semaphore::new(threads)),
         }
     }
@@ -47,14 +50,19 @@ impl VisionWriter {
         };
         let flag = CancelFlag::default();
         let (model, sender, seen) = (Arc::clone(&self.model), pieces.clone(), flag.clone());
+        let adapter = self.adapter.clone();
         let mut writing = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            answer(&model, &request, &seen, |text| {
-                match sender.blocking_send(Ok(Delta::Text(text.to_owned()))) {
+            answer(
+                &model,
+                adapter.as_deref(),
+                &request,
+                &seen,
+                |text| match sender.blocking_send(Ok(Delta::Text(text.to_owned()))) {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(_) => ControlFlow::Break(()),
-                }
-            })
+                },
+            )
         });
         let written = tokio::select! {
             written = &mut writing => written,
@@ -78,6 +86,7 @@ impl VisionWriter {
 /// `img_index`.
 fn answer(
     model: &VisionLanguageModel,
+    adapter: Option<&str>,
     request: &ChatRequest,
     cancel: &CancelFlag,
     on_text: impl FnMut(&str) -> ControlFlow<()>,
@@ -98,7 +107,7 @@ fn answer(
         content,
     });
     let prompt = model.prompt(&messages).map_err(prompt_error)?;
-    let prepared = prepare(request, prompt.ids);
+    let prepared = prepare(request, prompt.ids, adapter);
     model
         .generate(&prepared, &prompt.patches, cancel, on_text)
         .map_err(|error| PolicyError::permanent("model_request", error.to_string()))

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use super::attention::attend;
 use super::cache::SequenceCache;
 use super::feed_forward::{Buffers, FeedForward, Mlp, Moe};
+use super::low_rank::{self, Changes, CpuAdapter, LayerChange};
 use super::matrix::{Matrix, Precision};
 use crate::error::{ModelError, Result};
 use crate::load::transpose;
@@ -45,6 +46,7 @@ pub struct Scratch {
     context: Vec<f32>,
     projected: Vec<f32>,
     feed_forward: Box<Buffers>,
+    low_rank: low_rank::Buffers,
     scores: Vec<f32>,
     logits: Vec<f32>,
 }
@@ -159,7 +161,23 @@ impl CpuDecoder {
         caches: &mut [&mut SequenceCache],
         scratch: &'s mut Scratch,
     ) -> Result<&'s [f32]> {
-        self.check(tokens, caches)?;
+        self.step_adapted(tokens, caches, &vec![None; tokens.len()], scratch)
+    }
+
+    /// [`Self::step`] with `adapters[i]` for the sequence `i`, where it has one.
+    /// A sequence's logits do not depend on the others', nor on their adapters.
+    ///
+    /// # Errors
+    /// As [`Self::step`], and for another number of adapters than of tokens.
+    pub fn step_adapted<'s>(
+        &self,
+        tokens: &[u32],
+        caches: &mut [&mut SequenceCache],
+        adapters: &[Option<&CpuAdapter>],
+        scratch: &'s mut Scratch,
+    ) -> Result<&'s [f32]> {
+        self.check(tokens, caches, adapters)?;
+        let changes = Changes::new(adapters.iter().copied());
         let config = &self.config;
         let hidden = config.hidden_size;
         let count = tokens.len();
@@ -172,8 +190,9 @@ impl CpuDecoder {
             self.embedding.copy_row(*token as usize, row);
         }
         for (index, layer) in self.layers.iter().enumerate() {
-            layer.attention(config, &self.frequencies, index, caches, scratch);
-            layer.feed_forward(config, scratch);
+            let changes = changes.part(|adapter| adapter.layer(index));
+            layer.attention(config, &self.frequencies, index, caches, &changes, scratch);
+            layer.feed_forward(config, &changes, scratch);
         }
         for cache in caches.iter_mut() {
             cache.len += 1;
@@ -189,13 +208,22 @@ impl CpuDecoder {
         Ok(&scratch.logits)
     }
 
-    fn check(&self, tokens: &[u32], caches: &[&mut SequenceCache]) -> Result<()> {
+    fn check(
+        &self,
+        tokens: &[u32],
+        caches: &[&mut SequenceCache],
+        adapters: &[Option<&CpuAdapter>],
+    ) -> Result<()> {
         let refuse = |reason: String| ModelError::Request {
             field: "tokens",
             reason,
         };
         if tokens.is_empty() || tokens.len() != caches.len() {
             let reason = format!("{} tokens for {} caches", tokens.len(), caches.len());
+            return Err(refuse(reason));
+        }
+        if adapters.len() != tokens.len() {
+            let reason = format!("{} tokens for {} adapters", tokens.len(), adapters.len());
             return Err(refuse(reason));
         }
         match tokens
@@ -215,6 +243,7 @@ impl Layer {
         frequencies: &Frequencies,
         index: usize,
         caches: &mut [&mut SequenceCache],
+        changes: &Changes<'_, LayerChange>,
         scratch: &mut Scratch,
     ) {
         let (eps, head_dim) = (config.rms_norm_eps, config.head_dim);
@@ -227,6 +256,18 @@ impl Layer {
             &mut scratch.normed,
         );
         self.qkv.apply(&scratch.normed, &mut scratch.qkv);
+        let parts = [
+            (changes.part(|change| change.query.as_ref()), 0),
+            (changes.part(|change| change.key.as_ref()), query_width),
+            (
+                changes.part(|change| change.value.as_ref()),
+                query_width + key_width,
+            ),
+        ];
+        let buffers = &mut scratch.low_rank;
+        for (changes, start) in parts {
+            changes.add(&scratch.normed, &mut scratch.qkv, start, buffers);
+        }
 
         let rows = scratch.qkv.chunks_exact_mut(self.qkv.rows());
         let contexts = scratch.context.chunks_exact_mut(query_width);
@@ -249,10 +290,18 @@ impl Layer {
         }
 
         self.output.apply(&scratch.context, &mut scratch.projected);
+        let changes = changes.part(|change| change.output.as_ref());
+        let buffers = &mut scratch.low_rank;
+        changes.add(&scratch.context, &mut scratch.projected, 0, buffers);
         add(&mut scratch.residual, &scratch.projected);
     }
 
-    fn feed_forward(&self, config: &Qwen3Config, scratch: &mut Scratch) {
+    fn feed_forward(
+        &self,
+        config: &Qwen3Config,
+        changes: &Changes<'_, LayerChange>,
+        scratch: &mut Scratch,
+    ) {
         rms_norm_rows(
             &scratch.residual,
             &self.post_norm,
@@ -262,6 +311,7 @@ impl Layer {
         self.feed_forward.apply(
             &scratch.normed,
             &mut scratch.projected,
+            changes,
             &mut scratch.feed_forward,
         );
         add(&mut scratch.residual, &scratch.projected);

@@ -6,7 +6,8 @@
 //! in as few matrices as possible (query, key and value are one, gate and up
 //! another), as bf16 when that loses nothing or as int8 when asked ([`Precision`]),
 //! and a step is a fixed sequence of
-//! matrix-vector products over reused buffers.
+//! matrix-vector products over reused buffers. Each sequence of a step may have an
+//! adapter of its own ([`CpuAdapter`]).
 //!
 //! The prompt is read by the [`Qwen3`](super::Qwen3) module, whose cache
 //! [`SequenceCache::from_module`] takes over.
@@ -17,9 +18,11 @@ mod decoder;
 mod feed_forward;
 mod int8;
 mod kernel;
+mod low_rank;
 mod matrix;
 mod simd;
 
 pub use cache::{BLOCK_TOKENS, KvBlock, SequenceCache};
 pub use decoder::{CpuDecoder, Scratch};
+pub use low_rank::CpuAdapter;
 pub use matrix::Precision;
