@@ -44,7 +44,7 @@ pub struct S3Settings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicySettings {
-    /// `burn:<folder or name>[@device]` or `openai:<base url>#<model>`.
+    /// `burn:<folder or name>[+lora=<folder>][@device]` or `openai:<base url>#<model>`.
     pub spec: String,
     pub api_key: Option<Secret>,
     /// Whether what follows `<imgen>` must be a valid call of a tool: in a

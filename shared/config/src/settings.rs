@@ -62,7 +62,7 @@ pub const SETTINGS: &[Setting] = &[
     row("s3.region", "ILLUMINE_S3_REGION", Text, "region that requests are signed for"),
     secret("s3.access_key", "ILLUMINE_S3_ACCESS_KEY", "S3 access key"),
     secret("s3.secret_key", "ILLUMINE_S3_SECRET_KEY", "S3 secret key"),
-    row("policy.spec", "ILLUMINE_POLICY", Text, "`burn:<folder or name>[@device]` or `openai:<base url>#<model>`"),
+    row("policy.spec", "ILLUMINE_POLICY", Text, "`burn:<folder or name>[+lora=<folder>][@device]` or `openai:<base url>#<model>`"),
     secret("policy.api_key", "ILLUMINE_POLICY_API_KEY", "key of the policy's endpoint"),
     row("policy.constrain_tags", "ILLUMINE_CONSTRAIN_TAGS", Flag, "what follows `<imgen>` must be a valid call: `on` or `off`; other servers than `illumine llm-server` take no notice"),
     row("policy.system_prompt", "ILLUMINE_SYSTEM_PROMPT", Text, "Markdown file that replaces the built-in system prompt"),

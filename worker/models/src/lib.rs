@@ -22,6 +22,8 @@
 //! - [`constrain::Constraint`]: answers that must be tags or JSON.
 //! - [`qwen3::cpu::CpuDecoder`]: the decode step behind it, for several
 //!   sequences at once, with exact, bf16 or int8 weights.
+//! - [`lora`]: adapters in `peft` layout, several beside one model; a request
+//!   names the one that it wants.
 //! - [`generate::VisionLanguageModel`]: the same for [`qwen25_vl`], with pictures.
 //! - [`verify::verify`]: a folder against a reference file of `transformers`.
 //! - [`precision::measure`]: what bf16 and int8 weights do to the logits.
@@ -37,6 +39,7 @@ pub mod engine;
 pub mod error;
 pub mod generate;
 pub mod load;
+pub mod lora;
 pub mod precision;
 pub mod prompt;
 pub mod qwen25_vl;

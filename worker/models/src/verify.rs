@@ -14,7 +14,8 @@ use serde::Serialize;
 use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::load::{ModelFolder, SafetensorsFile};
-use crate::qwen3::cpu::{CpuDecoder, Precision, Scratch, SequenceCache};
+use crate::lora;
+use crate::qwen3::cpu::{CpuAdapter, CpuDecoder, Precision, Scratch, SequenceCache};
 use crate::qwen3::{Qwen3, padding_mask};
 use crate::qwen25_vl::{self, Grid, Patches, Qwen25Vl};
 
@@ -81,11 +82,42 @@ pub fn verify(
     device: &Device,
     tolerance: f32,
 ) -> Result<Report> {
+    run(model_dir, None, reference, device, tolerance)
+}
+
+/// [`verify`] with the adapter in `lora_dir` over the model, see [`lora`];
+/// `infra/parity/lora.py` writes its references with `peft`.
+///
+/// # Errors
+/// As [`verify`], and those of [`lora::Adapter::open`].
+pub fn verify_adapted(
+    model_dir: &Path,
+    lora_dir: &Path,
+    reference: &Path,
+    device: &Device,
+    tolerance: f32,
+) -> Result<Report> {
+    run(model_dir, Some(lora_dir), reference, device, tolerance)
+}
+
+fn run(
+    model_dir: &Path,
+    lora_dir: Option<&Path>,
+    reference: &Path,
+    device: &Device,
+    tolerance: f32,
+) -> Result<Report> {
     let folder = ModelFolder::open(model_dir)?;
     let inputs = Inputs::read(reference, folder.config.vocab_size)?;
     let checks = match &folder.vision {
-        Some(_) => inputs.vision_checks(&folder.load_vision_model(device)?, device, reference)?,
-        None => inputs.text_checks(&folder, device, reference)?,
+        Some(_) => {
+            let mut model = folder.load_vision_model(device)?;
+            if let Some(dir) = lora_dir {
+                model = lora::attach(&model, &lora::open(dir, &model)?);
+            }
+            inputs.vision_checks(&model, device, reference)?
+        }
+        None => inputs.text_checks(&folder, lora_dir, device, reference)?,
     };
     let mut report = Report {
         device: format!("{device:?}"),
@@ -149,15 +181,23 @@ impl Inputs {
     fn text_checks(
         &self,
         folder: &ModelFolder,
+        lora_dir: Option<&Path>,
         device: &Device,
         path: &Path,
     ) -> Result<Vec<Check>> {
-        let model = folder.load_model(device)?;
+        let base = folder.load_model(device)?;
+        let adapter = lora_dir.map(|dir| lora::open(dir, &base)).transpose()?;
+        let model = match &adapter {
+            Some(adapter) => lora::attach(&base, adapter),
+            None => base.clone(),
+        };
         let mut checks = vec![self.compare("forward", &self.forward(&model, device, path)?)];
         if *device == Device::flex() {
             let decoder = folder.load_decoder(Precision::Exact)?;
-            checks.push(self.compare("decode", &self.decode(&decoder)?));
-            checks.push(self.prefill(&decoder)?);
+            let adapter = adapter.map(|adapter| CpuAdapter::new(&adapter, &folder.config));
+            let ours = self.decode(&decoder, adapter.as_ref())?;
+            checks.push(self.compare("decode", &ours));
+            checks.push(self.prefill(&decoder, adapter.as_ref())?);
         }
         Ok(checks)
     }
@@ -193,7 +233,7 @@ impl Inputs {
     }
 
     /// Token by token with a cache, each row without its padding.
-    fn decode(&self, decoder: &CpuDecoder) -> Result<Vec<f32>> {
+    fn decode(&self, decoder: &CpuDecoder, adapter: Option<&CpuAdapter>) -> Result<Vec<f32>> {
         let mut scratch = Scratch::default();
         let mut ours = vec![0.0; self.logits.len()];
         for row in 0..self.batch {
@@ -203,7 +243,8 @@ impl Inputs {
                     continue;
                 }
                 let token = self.input_ids[place] as u32;
-                let logits = decoder.step(&[token], &mut [&mut cache], &mut scratch)?;
+                let caches = &mut [&mut cache];
+                let logits = decoder.step_adapted(&[token], caches, &[adapter], &mut scratch)?;
                 ours[place * self.vocab..][..self.vocab].copy_from_slice(logits);
             }
         }
@@ -211,7 +252,7 @@ impl Inputs {
     }
 
     /// Each row but its last token read at once; the logits behind the last.
-    fn prefill(&self, decoder: &CpuDecoder) -> Result<Check> {
+    fn prefill(&self, decoder: &CpuDecoder, adapter: Option<&CpuAdapter>) -> Result<Check> {
         let mut scratch = Scratch::default();
         let mut check = Check::new("prefill");
         for row in 0..self.batch {
@@ -225,8 +266,9 @@ impl Inputs {
             let token = |place: usize| self.input_ids[place] as u32;
             let before: Vec<u32> = before.iter().map(|&place| token(place)).collect();
             let mut cache = SequenceCache::new(decoder.config());
-            decoder.read(&before, &mut cache, &mut scratch)?;
-            let ours = decoder.step(&[token(last)], &mut [&mut cache], &mut scratch)?;
+            decoder.read_adapted(&before, &mut cache, adapter, &mut scratch)?;
+            let (tokens, caches) = (&[token(last)], &mut [&mut cache]);
+            let ours = decoder.step_adapted(tokens, caches, &[adapter], &mut scratch)?;
             check.add(ours, &self.logits[last * self.vocab..][..self.vocab]);
         }
         Ok(check)

@@ -82,27 +82,62 @@ fn greedy_answers_equal_transformers() {
     let mut compared = 0;
     for entry in std::fs::read_dir(root()).unwrap() {
         let folder = entry.unwrap().path();
-        let mut file = SafetensorsFile::open(&folder.join("reference.safetensors")).unwrap();
-        let (shape, ids) = file.read_ints("input_ids").unwrap();
-        let (_, expected) = file.read_ints("generated_ids").unwrap();
-        let prompt: Vec<u32> = ids[..shape[1]].iter().map(|&id| id as u32).collect();
-        let model = model(&folder);
-        let patches = first_pictures(&model, &prompt, &mut file);
-        let request = GenerationRequest {
-            max_new_tokens: expected.len(),
-            ..GenerationRequest::new(prompt)
-        };
-        let output = model.generate(&request, &patches, &CancelFlag::default(), go_on);
-        let ours: Vec<i64> = output
-            .unwrap()
-            .token_ids
-            .into_iter()
-            .map(i64::from)
-            .collect();
+        let (ours, expected) = greedy(&model(&folder), &folder, None);
         assert_eq!(ours, expected, "{}", folder.display());
         compared += 1;
     }
     assert!(compared >= 5);
+}
+
+/// Two of `infra/parity/lora.py`'s adapters: of decoder and tower, and with the
+/// released layout's names.
+#[test]
+fn greedy_answers_with_an_adapter_equal_those_of_peft() {
+    for (base, adapter) in [
+        ("several_pictures", "vision_all"),
+        ("old_layout_sharded", "vision_old_names"),
+    ] {
+        let base = root().join(base);
+        let tuned = root().join("../lora").join(adapter);
+        let model = model(&base);
+        model.add_adapter("tuned", &tuned).unwrap();
+        for (folder, name) in [
+            (&tuned, Some("tuned")),
+            (&base, None),
+            (&tuned, Some("tuned")),
+        ] {
+            let (ours, expected) = greedy(&model, folder, name);
+            assert_eq!(ours, expected, "{} {name:?}", folder.display());
+        }
+        let request = GenerationRequest {
+            adapter: Some("other".to_owned()),
+            ..GenerationRequest::new(vec![1])
+        };
+        let refused = model.generate(&request, &Patches::default(), &CancelFlag::default(), go_on);
+        assert!(refused.unwrap_err().to_string().contains("tuned"));
+    }
+}
+
+/// What `model` writes after the first row of the reference in `folder`, and what
+/// the reference writes.
+fn greedy(
+    model: &VisionLanguageModel,
+    folder: &Path,
+    adapter: Option<&str>,
+) -> (Vec<i64>, Vec<i64>) {
+    let mut file = SafetensorsFile::open(&folder.join("reference.safetensors")).unwrap();
+    let (shape, ids) = file.read_ints("input_ids").unwrap();
+    let (_, expected) = file.read_ints("generated_ids").unwrap();
+    let prompt: Vec<u32> = ids[..shape[1]].iter().map(|&id| id as u32).collect();
+    let patches = first_pictures(model, &prompt, &mut file);
+    let request = GenerationRequest {
+        max_new_tokens: expected.len(),
+        adapter: adapter.map(str::to_owned),
+        ..GenerationRequest::new(prompt)
+    };
+    let output = model.generate(&request, &patches, &CancelFlag::default(), go_on);
+    let written = output.unwrap().token_ids;
+    (written.into_iter().map(i64::from).collect(), expected)
 }
 
 /// The pictures of the first row of a reference.

@@ -38,7 +38,7 @@ pub struct Options {
     /// Print the document as JSON on standard output too
     #[arg(long)]
     json: bool,
-    /// burn:<folder or name>[@device] or openai:<base url>#<model>
+    /// burn:<folder or name>[+lora=<folder>][@device] or openai:<base url>#<model>
     #[arg(long)]
     policy: Option<String>,
     /// Tools that may be used, comma-separated: search,diffusion,code,edit

@@ -1,7 +1,7 @@
 //! `illumine llm-server`: a language model behind OpenAI's HTTP interface.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
@@ -17,12 +17,17 @@ use crate::llm_server::{Server, router};
 #[derive(Args)]
 #[command(
     after_help = "It answers POST /v1/chat/completions, GET /v1/models, /health and /metrics. \
-    The model's name in requests is its folder's name; /v1/models says whether it sees pictures."
+    The model's name in requests is its folder's name, an adapter's the one given with --lora; \
+    /v1/models lists them and says whether pictures are seen."
 )]
 pub struct Options {
     /// Hugging Face folder, or `demo`
     #[arg(long)]
     model: String,
+    /// A LoRA adapter in peft's layout that requests may ask for by NAME in place
+    /// of the model's; repeatable
+    #[arg(long, value_name = "NAME=DIR", value_parser = named_folder)]
+    lora: Vec<(String, PathBuf)>,
     /// flex, libtorch, cuda:0 …
     #[arg(long, default_value = "flex")]
     device: String,
@@ -83,9 +88,20 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         ..EngineConfig::default()
     };
     let (model, device) = (options.model.clone(), options.device);
-    let loaded = tokio::task::spawn_blocking(move || load_model(&model, &device)).await??;
+    let name = name(&options.model);
+    check_names(&name, &options.lora)?;
+    let loading = move || {
+        let loaded = load_model(&model, &device)?;
+        for (name, folder) in &options.lora {
+            loaded
+                .add_adapter(name, folder)
+                .with_context(|| format!("--lora {name}: the adapter cannot be loaded"))?;
+        }
+        anyhow::Ok(loaded)
+    };
+    let loaded = tokio::task::spawn_blocking(loading).await??;
     let server = Server::new(
-        name(&options.model),
+        name,
         Engine::start(loaded, &config)?,
         api_key,
         Guard::new(allow),
@@ -117,6 +133,25 @@ fn announce(server: &Server, address: SocketAddr) {
     );
 }
 
+/// `NAME=DIR`.
+fn named_folder(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, folder)) if !name.trim().is_empty() && !folder.is_empty() => {
+            Ok((name.trim().to_owned(), folder.into()))
+        }
+        _ => Err("expected a name and a folder, such as tuned=/models/adapter".to_owned()),
+    }
+}
+
+/// A name must tell which model is meant.
+fn check_names(model: &str, adapters: &[(String, PathBuf)]) -> anyhow::Result<()> {
+    let mut names = std::collections::HashSet::from([model]);
+    match adapters.iter().find(|(name, _)| !names.insert(name)) {
+        Some((name, _)) => bail!("--lora: two models would be called `{name}`"),
+        None => Ok(()),
+    }
+}
+
 /// The last part of the folder's path.
 fn name(model: &str) -> String {
     let absolute = Path::new(model).canonicalize();
@@ -146,6 +181,22 @@ fn bytes(text: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn adapters_have_names_of_their_own() {
+        let read = |text| named_folder(text);
+        assert_eq!(read("a=/x=y"), Ok(("a".into(), "/x=y".into())));
+        for bad in ["", "a", "=x", "a=", " =x"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        let adapters = |names: &[&str]| -> Vec<_> {
+            let named = |name: &&str| ((*name).to_owned(), PathBuf::new());
+            names.iter().map(named).collect()
+        };
+        assert!(check_names("m", &adapters(&["a", "b"])).is_ok());
+        assert!(check_names("m", &adapters(&["a", "a"])).is_err());
+        assert!(check_names("m", &adapters(&["m"])).is_err());
+    }
 
     #[test]
     fn sizes_are_read() {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
+use illumine_models::verify;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -18,6 +19,9 @@ pub enum Command {
         /// `image_grid_thw` for a model that looks at pictures) and `logits`
         #[arg(long)]
         reference: PathBuf,
+        /// Folder of a LoRA adapter that the outputs were computed with
+        #[arg(long, value_name = "DIR")]
+        lora: Option<PathBuf>,
         #[arg(long, default_value = "flex")]
         device: String,
         /// Largest absolute difference that passes
@@ -56,10 +60,18 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify {
             model,
             reference,
+            lora,
             device,
             tolerance,
             json,
-        } => verify(&model, &reference, &device, tolerance, json),
+        } => verify(
+            &model,
+            lora.as_deref(),
+            &reference,
+            &device,
+            tolerance,
+            json,
+        ),
         Command::Precision {
             model,
             text,
@@ -108,13 +120,17 @@ fn precision(
 
 fn verify(
     model: &Path,
+    lora: Option<&Path>,
     reference: &Path,
     device: &str,
     tolerance: f32,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let device = illumine_models::device::parse_device(device)?;
-    let report = illumine_models::verify::verify(model, reference, &device, tolerance)?;
+    let report = match lora {
+        Some(lora) => verify::verify_adapted(model, lora, reference, &device, tolerance)?,
+        None => verify::verify(model, reference, &device, tolerance)?,
+    };
     if json {
         println!("{}", serde_json::to_string(&report)?);
     } else {

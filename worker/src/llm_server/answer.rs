@@ -43,6 +43,7 @@ impl Answers {
                 sampling,
                 max_new_tokens: request.max_tokens.unwrap_or(longest),
                 stop_strings: request.stop.clone(),
+                adapter: request.adapter.clone(),
                 ..GenerationRequest::new(prompt_ids.clone())
             };
             let sender = sender.clone();

@@ -25,12 +25,13 @@ pub async fn complete(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let body = body.map_err(|error| ApiError::body(error.status(), error.body_text()))?;
-    let sees_pictures = server.engine.model().sees_pictures();
-    let mut request = request::read(&body, &server.name, sees_pictures)?;
+    let model = server.engine.model();
+    let adapters = model.adapter_names();
+    let mut request = request::read(&body, &server.name, &adapters, model.sees_pictures())?;
     let messages = std::mem::take(&mut request.messages);
     let prompt = pictures::prompt(&server, messages).await?;
     let answers = Answers::start(&server.engine, &request, prompt)?;
-    let head = Head::new(&server);
+    let head = Head::new(&request);
     if request.stream {
         let chunks = Chunks::new(server, head, request, answers);
         return Ok(Sse::new(chunks.events())
@@ -90,14 +91,14 @@ struct Head {
 }
 
 impl Head {
-    fn new(server: &Server) -> Self {
+    fn new(request: &ChatRequest) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(1);
         let now = chrono::Utc::now();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         Self {
             id: format!("chatcmpl-{:x}-{count}", now.timestamp_micros()),
             created: now.timestamp(),
-            model: server.name.clone(),
+            model: request.model.clone(),
         }
     }
 

@@ -61,13 +61,16 @@ impl ApiError {
         }
     }
 
-    pub fn no_model(name: &str, served: &str) -> Self {
+    pub fn no_model(name: &str, served: &str, adapters: &[String]) -> Self {
+        let served = adapters.iter().fold(format!("`{served}`"), |all, adapter| {
+            format!("{all}, `{adapter}`")
+        });
         Self {
             status: StatusCode::NOT_FOUND,
             code: Some("model_not_found"),
             ..Self::invalid(
                 "model",
-                format!("The model `{name}` does not exist; this server has `{served}`."),
+                format!("The model `{name}` does not exist; this server has {served}."),
             )
         }
     }

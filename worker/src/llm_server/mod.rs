@@ -36,7 +36,7 @@ const MAX_BODY: usize = 32 * 1024 * 1024;
 
 /// What every handler knows.
 pub struct Server {
-    /// The model's name in requests and answers.
+    /// The model's name in requests and answers; its adapters go by their own.
     pub name: String,
     pub engine: Engine,
     /// Asked of every caller when set.

@@ -9,17 +9,26 @@ use serde_json::{Value, json};
 use super::{ApiError, Server};
 
 pub async fn list(State(server): State<Arc<Server>>) -> Json<Value> {
-    Json(json!({"object": "list", "data": [describe(&server)]}))
+    let adapters = server.engine.model().adapter_names();
+    let adapted = adapters.iter().map(|name| describe(&server, Some(name)));
+    let models: Vec<Value> = std::iter::once(describe(&server, None))
+        .chain(adapted)
+        .collect();
+    Json(json!({"object": "list", "data": models}))
 }
 
 pub async fn get(
     State(server): State<Arc<Server>>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    if id != server.name {
-        return Err(ApiError::no_model(&id, &server.name));
+    let adapters = server.engine.model().adapter_names();
+    if id == server.name {
+        return Ok(Json(describe(&server, None)));
     }
-    Ok(Json(describe(&server)))
+    match adapters.contains(&id) {
+        true => Ok(Json(describe(&server, Some(&id)))),
+        false => Err(ApiError::no_model(&id, &server.name, &adapters)),
+    }
 }
 
 pub async fn health(State(server): State<Arc<Server>>) -> Result<Json<Value>, ApiError> {
@@ -29,9 +38,11 @@ pub async fn health(State(server): State<Arc<Server>>) -> Result<Json<Value>, Ap
     Ok(Json(json!({"status": "ok", "model": server.name})))
 }
 
-fn describe(server: &Server) -> Value {
+/// The model, or an adapter of it: then `parent` names the model.
+fn describe(server: &Server, adapter: Option<&str>) -> Value {
     json!({
-        "id": server.name,
+        "id": adapter.unwrap_or(&server.name),
+        "parent": adapter.map(|_| &server.name),
         "object": "model",
         "created": server.created,
         "owned_by": "illumine",

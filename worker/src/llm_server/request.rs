@@ -17,6 +17,10 @@ const MAX_STOPS: usize = 16;
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChatRequest {
+    /// The model's name, as it was asked for.
+    pub model: String,
+    /// The adapter that goes by this name; none for the base.
+    pub adapter: Option<String>,
     pub messages: Vec<Message>,
     pub choices: usize,
     pub max_tokens: Option<usize>,
@@ -30,20 +34,27 @@ pub struct ChatRequest {
 }
 
 /// Reads and checks a request for the model `served`, which looks at pictures or
-/// does not.
+/// does not, or for one of its `adapters`.
 ///
 /// # Errors
 /// 400 with the parameter at fault, 404 for another model.
-pub fn read(body: &[u8], served: &str, sees_pictures: bool) -> Result<ChatRequest, ApiError> {
+pub fn read(
+    body: &[u8],
+    served: &str,
+    adapters: &[String],
+    sees_pictures: bool,
+) -> Result<ChatRequest, ApiError> {
     let fields: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
         let message = format!("The body is not a JSON object: {error}.");
         ApiError::body(axum::http::StatusCode::BAD_REQUEST, message)
     })?;
     let fields = Fields(&fields);
     let model: String = fields.required("model")?;
-    if model != served {
-        return Err(ApiError::no_model(&model, served));
-    }
+    let adapter = match model == served {
+        true => None,
+        false if adapters.contains(&model) => Some(model.clone()),
+        false => return Err(ApiError::no_model(&model, served, adapters)),
+    };
     refuse_what_is_not_done(fields)?;
     let top: Option<usize> = fields.get("top_logprobs")?;
     let logprobs = match (fields.get("logprobs")?.unwrap_or(false), top) {
@@ -67,6 +78,8 @@ pub fn read(body: &[u8], served: &str, sees_pictures: bool) -> Result<ChatReques
         None => fields.get("max_tokens")?,
     };
     Ok(ChatRequest {
+        model,
+        adapter,
         messages: messages(fields, served, sees_pictures)?,
         choices: within("n", fields.get("n")?.unwrap_or(1), 1, MAX_CHOICES)?,
         max_tokens: max_tokens
@@ -222,7 +235,12 @@ mod tests {
     fn with(name: &str, value: Value) -> Result<ChatRequest, ApiError> {
         let mut body = base();
         body[name] = value;
-        read(body.to_string().as_bytes(), "m", false)
+        read(
+            body.to_string().as_bytes(),
+            "m",
+            &["tuned".to_owned()],
+            false,
+        )
     }
 
     fn param(result: Result<ChatRequest, ApiError>) -> Value {
@@ -231,12 +249,15 @@ mod tests {
 
     #[test]
     fn a_plain_request_has_openais_defaults() {
-        let request = read(base().to_string().as_bytes(), "m", false).unwrap();
+        let request = read(base().to_string().as_bytes(), "m", &[], false).unwrap();
         let message = Message {
             role: Role::User,
             content: vec![Part::Text("hi".into())],
         };
         assert_eq!(request.messages, [message]);
+        assert_eq!((request.model.as_str(), &request.adapter), ("m", &None));
+        let tuned = with("model", json!("tuned")).unwrap();
+        assert_eq!(tuned.adapter.as_deref(), Some("tuned"));
         assert_eq!((request.choices, request.max_tokens), (1, None));
         assert_eq!(request.sampling.temperature, 1.0);
         assert_eq!(request.constraint, Constraint::None);
@@ -298,10 +319,12 @@ mod tests {
         let tool = json!([{"role": "tool", "content": "x"}]);
         assert_eq!(param(with("messages", tool)), "messages[0].role");
         assert_eq!(param(with("model", Value::Null)), "model");
-        let error = read(b"{", "m", false).unwrap_err().to_json();
+        let error = read(b"{", "m", &[], false).unwrap_err().to_json();
         assert!(error["error"]["message"].as_str().unwrap().contains("JSON"));
         let error = with("model", json!("other")).unwrap_err().to_json();
         assert_eq!(error["error"]["code"], "model_not_found");
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(message.contains("`m`, `tuned`"), "{message}");
     }
 
     #[test]
@@ -310,7 +333,7 @@ mod tests {
             let mut body = base();
             body["messages"] =
                 json!([{"role": "system", "content": "s"}, {"role": "user", "content": content}]);
-            read(body.to_string().as_bytes(), "m", sees)
+            read(body.to_string().as_bytes(), "m", &[], sees)
         };
         let picture =
             json!({"type": "image_url", "image_url": {"url": " http://x/y ", "detail": "low"}});

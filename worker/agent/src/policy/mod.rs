@@ -143,9 +143,13 @@ pub fn open(
     device: &str,
 ) -> Result<std::sync::Arc<dyn Policy>, PolicyError> {
     match parse_spec(spec)? {
-        PolicySpec::Burn { model, device: own } => {
+        PolicySpec::Burn {
+            model,
+            lora,
+            device: own,
+        } => {
             let device = own.as_deref().unwrap_or(device);
-            let policy = burn::BurnPolicy::load(&model, device)?
+            let policy = burn::BurnPolicy::load_adapted(&model, lora.as_deref(), device)?
                 .with_constrained_tags(settings.constrain_tags);
             Ok(std::sync::Arc::new(policy))
         }

@@ -1,5 +1,14 @@
-//! `burn:<folder or name>[@device]` and `openai:<base url>#<model>`. A device is
-//! e.g. `cuda:0`, `flex`, or `flex:int8` for eight-bit weights on the CPU.
+//! `burn:<folder or name>[+lora=<folder>][@device]` and
+//! `openai:<base url>#<model>`.
+//!
+//! | `burn:` part | meaning |
+//! |---|---|
+//! | folder or name | a Hugging Face folder, or `demo` |
+//! | `+lora=<folder>` | an adapter in `peft` layout over it |
+//! | `@device` | e.g. `cuda:0`, `flex`, or `flex:int8` for eight-bit weights on the CPU; the worker's own when left out |
+//!
+//! The device stands behind the last `@` that no `/` follows, the adapter behind
+//! the last `+lora=` before it: `burn:/m/Qwen3-4B+lora=/m/llm-i@flex:int8`.
 
 use super::PolicyError;
 
@@ -9,6 +18,8 @@ pub enum PolicySpec {
     /// `demo`, or a Hugging Face folder; the device overrides the worker's.
     Burn {
         model: String,
+        /// The folder of an adapter.
+        lora: Option<String>,
         device: Option<String>,
     },
     OpenAi {
@@ -26,7 +37,8 @@ pub fn parse_spec(text: &str) -> Result<PolicySpec, PolicyError> {
         PolicyError::permanent(
             "invalid_policy",
             format!(
-                "the policy `{text}` {why}; expected `burn:<folder or name>[@device]` or \
+                "the policy `{text}` {why}; expected \
+                 `burn:<folder or name>[+lora=<folder>][@device]` or \
                  `openai:<base url>#<model>` (ILLUMINE_POLICY)"
             ),
         )
@@ -37,11 +49,19 @@ pub fn parse_spec(text: &str) -> Result<PolicySpec, PolicyError> {
                 Some((model, device)) if !device.contains('/') => (model, Some(device.to_owned())),
                 _ => (rest, None),
             };
+            let (model, lora) = match model.rsplit_once("+lora=") {
+                Some((model, lora)) => (model, Some(lora.to_owned())),
+                None => (model, None),
+            };
             if model.is_empty() {
                 return Err(invalid("names no model"));
             }
+            if lora.as_deref() == Some("") {
+                return Err(invalid("names no folder after `+lora=`"));
+            }
             Ok(PolicySpec::Burn {
                 model: model.to_owned(),
+                lora,
                 device,
             })
         }
@@ -71,6 +91,7 @@ mod tests {
     fn both_kinds_are_read() {
         let burn = |model: &str, device: Option<&str>| PolicySpec::Burn {
             model: model.into(),
+            lora: None,
             device: device.map(Into::into),
         };
         assert_eq!(parse_spec("burn:demo").unwrap(), burn("demo", None));
@@ -96,11 +117,36 @@ mod tests {
     }
 
     #[test]
+    fn an_adapter_stands_between_model_and_device() {
+        for (text, model, lora, device) in [
+            ("burn:/m/Qwen3+lora=/a/b", "/m/Qwen3", "/a/b", None),
+            ("burn:demo+lora=x@flex:int8", "demo", "x", Some("flex:int8")),
+            ("burn:/m+n/Qwen3+lora=/a@b/c", "/m+n/Qwen3", "/a@b/c", None),
+            (
+                "burn:/m@n/Q+lora=/a@b/c@cuda:0",
+                "/m@n/Q",
+                "/a@b/c",
+                Some("cuda:0"),
+            ),
+        ] {
+            let expected = PolicySpec::Burn {
+                model: model.into(),
+                lora: Some(lora.into()),
+                device: device.map(Into::into),
+            };
+            assert_eq!(parse_spec(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn mistakes_say_what_is_expected() {
         for text in [
             "",
             "demo",
             "burn:",
+            "burn:+lora=/a",
+            "burn:demo+lora=",
+            "burn:demo+lora=@flex",
             "openai:http://x/v1",
             "openai:ftp://x#m",
             "vllm:http://x#m",

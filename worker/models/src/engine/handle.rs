@@ -131,13 +131,13 @@ impl Engine {
     /// # Errors
     /// - [`ModelError::Request`] naming what makes the request impossible: an
     ///   empty prompt or one beyond the context, pictures that are not those of the
-    ///   prompt, a parameter out of range, more tokens than the KV budget can ever
-    ///   hold;
+    ///   prompt, a parameter out of range, an adapter that is not loaded, more
+    ///   tokens than the KV budget can ever hold;
     /// - [`ModelError::Busy`] and [`ModelError::PicturesBusy`] when as many wait as
     ///   may, or their pictures fill the memory;
     /// - [`ModelError::Engine`] when the engine has stopped.
     pub fn submit(&self, request: EngineRequest, mut sink: Sink) -> Result<CancelFlag> {
-        let sampler = prepare(&self.model, &request)?;
+        let prepared = prepare(&self.model, &request)?;
         let generation = &request.generation;
         let prompt = generation.prompt_ids.len();
         let total = prompt + generation.longest_answer(&self.model.folder().config);
@@ -148,7 +148,7 @@ impl Engine {
         let cancel = CancelFlag::default();
         let submitted = Submitted {
             request,
-            sampler,
+            prepared,
             sink: Box::new(move |event| {
                 let _counted = &guard;
                 sink(event)

@@ -1,12 +1,15 @@
 //! What a sequence has read so far.
 
+use std::sync::Arc;
+
 use super::budget::KvBudget;
-use super::model::EngineModel;
-use super::prefix::{NodeId, PrefixCache, ROOT};
+use super::model::{EngineAdapter, EngineModel};
+use super::prefix::{NodeId, PrefixCache};
 use crate::device::read_f32;
 use crate::error::{ModelError, Result};
-use crate::generate::{LanguageModel, Network, VisionState};
-use crate::qwen3::cpu::{BLOCK_TOKENS, Scratch, SequenceCache};
+use crate::generate::{Adapted, LanguageModel, Network, VisionState};
+use crate::lora::Loaded;
+use crate::qwen3::cpu::{BLOCK_TOKENS, CpuAdapter, Scratch, SequenceCache};
 use crate::qwen3::{KvCache, Qwen3, token_ids};
 use crate::qwen25_vl::Patches;
 
@@ -16,29 +19,44 @@ pub(super) enum Lane {
     /// In blocks, for the CPU's decode step.
     Paged {
         cache: SequenceCache,
+        adapter: Option<Arc<Loaded<Adapted>>>,
         /// Leading blocks that the prefix cache holds too.
         shared: usize,
         /// The last of those in the prefix cache.
         node: NodeId,
     },
     /// As the module keeps them, on its device.
-    Module(KvCache),
+    Module {
+        cache: KvCache,
+        adapter: Option<Arc<Loaded<Adapted>>>,
+    },
     /// The same of a model that looks at pictures.
     Vision(Box<VisionState>),
 }
 
 impl Lane {
-    pub(super) fn new(model: &EngineModel) -> Self {
+    /// Nothing read yet, to be read with `adapter`.
+    pub(super) fn new(model: &EngineModel, adapter: Option<&EngineAdapter>) -> Self {
         match model {
-            EngineModel::Text(model) => match model.network() {
-                Network::Cpu(decoder) => Self::Paged {
-                    cache: SequenceCache::new(decoder.config()),
-                    shared: 0,
-                    node: ROOT,
-                },
-                Network::Module(module) => Self::Module(KvCache::new(module.layers.len())),
-            },
-            EngineModel::Vision(model) => Self::Vision(Box::new(model.begin())),
+            EngineModel::Text(model) => {
+                let adapter = adapter.and_then(EngineAdapter::text).cloned();
+                match model.network() {
+                    Network::Cpu(decoder) => Self::Paged {
+                        cache: SequenceCache::new(decoder.config()),
+                        shared: 0,
+                        node: NodeId::Root(adapter.as_ref().map(|adapter| adapter.id)),
+                        adapter,
+                    },
+                    Network::Module(module) => Self::Module {
+                        cache: KvCache::new(module.layers.len()),
+                        adapter,
+                    },
+                }
+            }
+            EngineModel::Vision(model) => {
+                let adapter = adapter.and_then(EngineAdapter::vision).cloned();
+                Self::Vision(Box::new(model.begin(adapter)))
+            }
         }
     }
 
@@ -46,7 +64,7 @@ impl Lane {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Paged { cache, .. } => cache.len(),
-            Self::Module(cache) => cache.len(),
+            Self::Module { cache, .. } => cache.len(),
             Self::Vision(state) => state.len(),
         }
     }
@@ -55,7 +73,7 @@ impl Lane {
     pub(super) fn bytes(&self, budget: &KvBudget, tokens: usize) -> usize {
         match self {
             Self::Paged { shared, .. } => budget.blocks(tokens) - shared * budget.block,
-            Self::Module(_) | Self::Vision(_) => budget.module(tokens),
+            Self::Module { .. } | Self::Vision(_) => budget.module(tokens),
         }
     }
 
@@ -65,6 +83,7 @@ impl Lane {
             cache,
             shared,
             node,
+            ..
         } = self
         else {
             return Ok(0);
@@ -86,7 +105,7 @@ impl Lane {
 
     /// Reads the next block of `prompt`, and keeps it for others where `prefix`
     /// is given. A block is always read as a whole, so that what it holds depends
-    /// on the prompt alone. `pictures` are those of the prompt.
+    /// on prompt and adapter alone. `pictures` are those of the prompt.
     pub(super) fn read(
         &mut self,
         model: &EngineModel,
@@ -101,13 +120,14 @@ impl Lane {
             (
                 Self::Paged {
                     cache,
+                    adapter,
                     shared,
                     node,
                 },
                 EngineModel::Text(model),
             ) => {
                 let decoder = model.decoder().ok_or_else(of_another_model)?;
-                decoder.read(chunk, cache, scratch)?;
+                decoder.read_adapted(chunk, cache, cpu_adapter(adapter.as_ref()), scratch)?;
                 if let (Some(prefix), Some(block)) = (prefix, cache.blocks().last())
                     && chunk.len() == BLOCK_TOKENS
                 {
@@ -115,9 +135,9 @@ impl Lane {
                     *shared += 1;
                 }
             }
-            (Self::Module(cache), EngineModel::Text(model)) => {
+            (Self::Module { cache, adapter }, EngineModel::Text(model)) => {
                 let ids = token_ids(chunk, model.device());
-                module(model)?.forward_cached(ids, None, None, cache);
+                module(model, adapter.as_ref())?.forward_cached(ids, None, None, cache);
             }
             (Self::Vision(state), EngineModel::Vision(model)) => {
                 let none = Patches::default();
@@ -131,7 +151,12 @@ impl Lane {
     /// Reads one token with the module; the logits `[vocab]` of what follows it.
     pub(super) fn step(&mut self, model: &EngineModel, token: u32) -> Result<Vec<f32>> {
         match (self, model) {
-            (Self::Module(cache), EngineModel::Text(model)) => step_module(model, token, cache),
+            (Self::Module { cache, adapter }, EngineModel::Text(model)) => {
+                let module = module(model, adapter.as_ref())?;
+                let ids = token_ids(&[token], model.device());
+                let hidden = module.forward_cached(ids, None, None, cache);
+                read_f32(module.logits(hidden))
+            }
             (Self::Vision(state), EngineModel::Vision(model)) => model.step(state, token),
             _ => Err(of_another_model()),
         }
@@ -142,16 +167,20 @@ fn of_another_model() -> ModelError {
     ModelError::Engine("a sequence of another kind of model".to_owned())
 }
 
-fn module(model: &LanguageModel) -> Result<&Qwen3> {
-    match model.network() {
-        Network::Module(module) => Ok(module),
-        Network::Cpu(_) => Err(of_another_model()),
+/// The adapter of the CPU's own code.
+pub(super) fn cpu_adapter(adapter: Option<&Arc<Loaded<Adapted>>>) -> Option<&CpuAdapter> {
+    match &adapter?.model {
+        Adapted::Cpu(adapter) => Some(adapter),
+        Adapted::Module(_) => None,
     }
 }
 
-fn step_module(model: &LanguageModel, token: u32, cache: &mut KvCache) -> Result<Vec<f32>> {
-    let module = module(model)?;
-    let ids = token_ids(&[token], model.device());
-    let hidden = module.forward_cached(ids, None, None, cache);
-    read_f32(module.logits(hidden))
+fn module<'m>(
+    model: &'m LanguageModel,
+    adapter: Option<&'m Arc<Loaded<Adapted>>>,
+) -> Result<&'m Qwen3> {
+    match (adapter.map(|adapter| &adapter.model), model.network()) {
+        (Some(Adapted::Module(module)), _) | (None, Network::Module(module)) => Ok(module),
+        _ => Err(of_another_model()),
+    }
 }

@@ -22,6 +22,9 @@
 //!   The decode step adds in the same order for one sequence and for many, a
 //!   block is always read as a block of its own, only blocks read that way are
 //!   shared, and every request has its own random numbers.
+//! - **Adapters** ([`crate::lora`]): each request may name one of the model's; all
+//!   share the base's products in a step (as in Chen et al., *Punica*,
+//!   arXiv:2310.18547), and each has its own prefixes.
 //!
 //! On `flex` the answers of a text model are decoded together by [`CpuDecoder`];
 //! on other devices one after the other by the [`Qwen3`] module, without prefix

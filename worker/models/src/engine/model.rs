@@ -1,14 +1,16 @@
 //! What an engine serves.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::EngineRequest;
 use crate::device::Device;
 use crate::error::{ModelError, Result};
-use crate::generate::{LanguageModel, VisionLanguageModel};
+use crate::generate::{Adapted, GenerationRequest, LanguageModel, VisionLanguageModel};
 use crate::load::ModelFolder;
+use crate::lora::Loaded;
 use crate::qwen3::cpu::CpuDecoder;
-use crate::qwen25_vl::{Part, Patches, Picture, VisionMessage, VisionPrompt};
+use crate::qwen25_vl::{Part, Patches, Picture, Qwen25Vl, VisionMessage, VisionPrompt};
 use crate::tokenizer::ChatTokenizer;
 
 /// A text model, or one that looks at pictures.
@@ -32,7 +34,62 @@ impl From<Arc<VisionLanguageModel>> for EngineModel {
     }
 }
 
+/// An adapter of the engine's model, held to the end of its request, whatever
+/// takes its name meanwhile.
+#[derive(Clone, Debug)]
+pub(super) enum EngineAdapter {
+    Text(Arc<Loaded<Adapted>>),
+    Vision(Arc<Loaded<Qwen25Vl>>),
+}
+
+impl EngineAdapter {
+    pub(super) const fn text(&self) -> Option<&Arc<Loaded<Adapted>>> {
+        match self {
+            Self::Text(adapter) => Some(adapter),
+            Self::Vision(_) => None,
+        }
+    }
+
+    pub(super) const fn vision(&self) -> Option<&Arc<Loaded<Qwen25Vl>>> {
+        match self {
+            Self::Vision(adapter) => Some(adapter),
+            Self::Text(_) => None,
+        }
+    }
+}
+
 impl EngineModel {
+    /// Loads the adapter in the folder `dir` as `name`, see
+    /// [`LanguageModel::add_adapter`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add_adapter(&self, name: &str, dir: &Path) -> Result<()> {
+        match self {
+            Self::Text(model) => model.add_adapter(name, dir),
+            Self::Vision(model) => model.add_adapter(name, dir),
+        }
+    }
+
+    /// The names of the adapters, in the order in which they came.
+    pub fn adapter_names(&self) -> Vec<String> {
+        match self {
+            Self::Text(model) => model.adapter_names(),
+            Self::Vision(model) => model.adapter_names(),
+        }
+    }
+
+    /// The adapter that a request asks for; none for the base.
+    ///
+    /// # Errors
+    /// [`ModelError::Request`] when there is none of that name.
+    pub(super) fn adapter(&self, request: &GenerationRequest) -> Result<Option<EngineAdapter>> {
+        Ok(match self {
+            Self::Text(model) => model.adapter(request)?.map(EngineAdapter::Text),
+            Self::Vision(model) => model.adapter(request)?.map(EngineAdapter::Vision),
+        })
+    }
+
     /// What the folder says of the model.
     pub fn folder(&self) -> &ModelFolder {
         match self {

@@ -3,18 +3,27 @@
 //! A tree: a node is a full block of tokens behind its parent's. What a block
 //! holds depends on all tokens before it, so that it is found by its parent and
 //! its own tokens (Zheng et al., *RadixAttention*, arXiv:2312.07104, §3, with
-//! blocks for edges).
+//! blocks for edges). It also depends on the adapter that read them: each has a
+//! tree of its own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::lora::AdapterId;
 use crate::qwen3::cpu::KvBlock;
 
-/// A node's number.
-pub(super) type NodeId = u64;
+/// A place in a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum NodeId {
+    /// The beginning of every prompt that is read with this adapter, or with none.
+    Root(Option<AdapterId>),
+    /// Behind a block.
+    Block(u64),
+}
 
-/// The beginning of every prompt.
-pub(super) const ROOT: NodeId = 0;
+/// The beginning without adapter.
+#[cfg(test)]
+const ROOT: NodeId = NodeId::Root(None);
 
 type Key = (NodeId, Box<[u32]>);
 
@@ -22,7 +31,7 @@ type Key = (NodeId, Box<[u32]>);
 pub(super) struct PrefixCache {
     children: HashMap<Key, NodeId>,
     nodes: HashMap<NodeId, Node>,
-    last_id: NodeId,
+    last_id: u64,
     clock: u64,
 }
 
@@ -57,7 +66,7 @@ impl PrefixCache {
         }
         self.last_id += 1;
         self.clock += 1;
-        let id = self.last_id;
+        let id = NodeId::Block(self.last_id);
         self.children.insert(key.clone(), id);
         let node = Node {
             key,

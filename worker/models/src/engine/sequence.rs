@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::lane::Lane;
 use super::logprobs::{TokenLogprob, logprobs};
-use super::model::EngineModel;
+use super::model::{EngineAdapter, EngineModel};
 use super::prefix::PrefixCache;
 use super::request::{EngineRequest, Event, Sink, Summary};
 use crate::constrain::{Grammar, Masks};
@@ -17,10 +17,16 @@ use crate::tokenizer::StreamDecoder;
 /// A request as it comes through the channel.
 pub(super) struct Submitted {
     pub(super) request: EngineRequest,
-    pub(super) sampler: Sampler,
+    pub(super) prepared: Prepared,
     pub(super) sink: Sink,
     pub(super) cancel: CancelFlag,
     pub(super) at: Instant,
+}
+
+/// What a request needs, found before it joins.
+pub(super) struct Prepared {
+    pub(super) sampler: Sampler,
+    pub(super) adapter: Option<EngineAdapter>,
 }
 
 /// A request in the engine.
@@ -61,7 +67,7 @@ impl<'m> Sequence<'m> {
             prompt: tokens.len(),
             tokens,
             cached_tokens: None,
-            lane: Lane::new(model),
+            lane: submitted.lane(model),
             limit,
             decoder: model.tokenizer().stream(),
             stops,
@@ -130,7 +136,7 @@ impl<'m> Sequence<'m> {
     /// Forgets what was read. The tokens stay, so that reading them again brings
     /// the sequence back to where it was.
     pub(super) fn give_back(&mut self, model: &EngineModel) {
-        self.lane = Lane::new(model);
+        self.lane = self.submitted.lane(model);
     }
 
     /// Chooses the token after the last one by `logits` `[vocab]`, unless the
@@ -155,7 +161,11 @@ impl<'m> Sequence<'m> {
                 }
             },
         };
-        let token = self.submitted.sampler.sample(allowed, &self.tokens);
+        let token = self
+            .submitted
+            .prepared
+            .sampler
+            .sample(allowed, &self.tokens);
         self.first_token.get_or_insert_with(Instant::now);
         self.tokens.push(token);
         let generation = &self.submitted.request.generation;
@@ -261,11 +271,20 @@ impl Vocabulary {
     }
 }
 
+impl Submitted {
+    fn lane(&self, model: &EngineModel) -> Lane {
+        Lane::new(model, self.prepared.adapter.as_ref())
+    }
+}
+
 /// Checks what can be checked of a request without the engine's state.
 ///
 /// # Errors
 /// [`ModelError::Request`].
-pub(super) fn prepare(model: &EngineModel, request: &EngineRequest) -> Result<Sampler> {
+pub(super) fn prepare(model: &EngineModel, request: &EngineRequest) -> Result<Prepared> {
     model.check(request)?;
-    Sampler::new(&request.generation.sampling)
+    Ok(Prepared {
+        sampler: Sampler::new(&request.generation.sampling)?,
+        adapter: model.adapter(&request.generation)?,
+    })
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::handle::Shared;
-use super::lane::Lane;
+use super::lane::{Lane, cpu_adapter};
 use super::metrics::{Metrics, Rate};
 use super::model::EngineModel;
 use super::scheduler::Scheduler;
@@ -135,14 +135,14 @@ fn step_together(
         .iter()
         .map(|sequence| sequence.next_token())
         .collect();
-    let mut caches: Vec<_> = writing
+    let (mut caches, adapters): (Vec<_>, Vec<_>) = writing
         .iter_mut()
         .filter_map(|sequence| match &mut sequence.lane {
-            Lane::Paged { cache, .. } => Some(cache),
-            Lane::Module(_) | Lane::Vision(_) => None,
+            Lane::Paged { cache, adapter, .. } => Some((cache, cpu_adapter(adapter.as_ref()))),
+            Lane::Module { .. } | Lane::Vision(_) => None,
         })
-        .collect();
-    let logits = decoder.step(&tokens, &mut caches, scratch)?;
+        .unzip();
+    let logits = decoder.step_adapted(&tokens, &mut caches, &adapters, scratch)?;
     let rows = logits.chunks_exact(decoder.config().vocab_size);
     let written = writing
         .iter_mut()

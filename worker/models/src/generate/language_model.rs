@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::request::{CancelFlag, GenerationOutput, GenerationRequest};
@@ -10,7 +11,8 @@ use super::writer::Writer;
 use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::load::{LoadedModel, ModelFolder};
-use crate::qwen3::cpu::{CpuDecoder, Precision};
+use crate::lora::{self, Adapter, Loaded, Registry};
+use crate::qwen3::cpu::{CpuAdapter, CpuDecoder, Precision};
 use crate::qwen3::{Qwen3, Qwen3Config};
 use crate::tokenizer::ChatTokenizer;
 
@@ -21,6 +23,7 @@ pub struct LanguageModel {
     tokenizer: ChatTokenizer,
     device: Device,
     network: Network,
+    adapters: Registry<Adapted>,
 }
 
 /// The weights, where they run.
@@ -29,6 +32,15 @@ pub(crate) enum Network {
     /// On `flex`: our own code for the CPU.
     Cpu(Box<CpuDecoder>),
     /// On other devices: the module.
+    Module(Box<Qwen3>),
+}
+
+/// What an adapter makes of the model; the base's weights are shared.
+#[derive(Debug)]
+pub(crate) enum Adapted {
+    /// What is added to the base.
+    Cpu(CpuAdapter),
+    /// The module with the adapter beside its weights.
     Module(Box<Qwen3>),
 }
 
@@ -67,6 +79,7 @@ impl LanguageModel {
             tokenizer,
             device,
             network,
+            adapters: Registry::default(),
         })
     }
 
@@ -90,7 +103,47 @@ impl LanguageModel {
             tokenizer,
             device: device.clone(),
             network,
+            adapters: Registry::default(),
         })
+    }
+
+    /// Loads the adapter in the folder `dir`, in the layout of `peft`, so that
+    /// requests can ask for it as `name`. May be called while others are served;
+    /// an adapter that had the name goes when the last of its requests ends.
+    ///
+    /// # Errors
+    /// Those of [`lora::Adapter::open`]; [`ModelError::Request`] for an empty name.
+    pub fn add_adapter(&self, name: &str, dir: &Path) -> Result<()> {
+        let config = &self.folder.config;
+        let adapter = Adapter::open(dir, &lora::sites(config))?;
+        let adapted = match &self.network {
+            Network::Cpu(_) => Adapted::Cpu(CpuAdapter::new(&adapter, config)),
+            Network::Module(module) => Adapted::Module(Box::new(lora::attach(&**module, &adapter))),
+        };
+        self.adapters.add(name, adapted)?;
+        tracing::info!(
+            name,
+            folder = %dir.display(),
+            parameters = adapter.num_parameters(),
+            "adapter loaded"
+        );
+        Ok(())
+    }
+
+    /// The names of the adapters, in the order in which they came.
+    pub fn adapter_names(&self) -> Vec<String> {
+        self.adapters.names()
+    }
+
+    /// The adapter that a request asks for; none for the base.
+    ///
+    /// # Errors
+    /// [`ModelError::Request`] when there is none of that name.
+    pub(crate) fn adapter(
+        &self,
+        request: &GenerationRequest,
+    ) -> Result<Option<Arc<Loaded<Adapted>>>> {
+        self.adapters.get(request.adapter.as_deref())
     }
 
     /// What the folder says of the model.
@@ -114,8 +167,8 @@ impl LanguageModel {
     ///
     /// # Errors
     /// [`ModelError::Request`] for an empty prompt, one that leaves no room in
-    /// the context, a token outside the vocabulary, or a sampling parameter out
-    /// of range; nothing is written then.
+    /// the context, a token outside the vocabulary, a sampling parameter out of
+    /// range, or an adapter that is not loaded; nothing is written then.
     pub fn generate(
         &self,
         request: &GenerationRequest,
@@ -131,7 +184,11 @@ impl LanguageModel {
             cancel,
             started,
         };
-        writer.run(last, &mut on_text, || Session::start(self, before, cancel))
+        let adapter = self.adapter(request)?;
+        let adapter = adapter.as_deref().map(|loaded| &loaded.model);
+        writer.run(last, &mut on_text, || {
+            Session::start(self, adapter, before, cancel)
+        })
     }
 
     /// The weights, where they run.

@@ -35,6 +35,7 @@ mod stop;
 mod vision;
 mod writer;
 
+pub(crate) use language_model::Adapted;
 pub use language_model::LanguageModel;
 pub(crate) use language_model::Network;
 pub use request::{CancelFlag, FinishReason, GenerationOutput, GenerationRequest};

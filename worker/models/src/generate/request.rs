@@ -22,6 +22,9 @@ pub struct GenerationRequest {
     pub stop_ids: Vec<u32>,
     /// Texts that end the answer; they are not part of it.
     pub stop_strings: Vec<String>,
+    /// The adapter to write with, among those that the model has; the base alone
+    /// when absent.
+    pub adapter: Option<String>,
 }
 
 impl GenerationRequest {
@@ -42,6 +45,7 @@ impl GenerationRequest {
             max_new_tokens: 1024,
             stop_ids: Vec::new(),
             stop_strings: Vec::new(),
+            adapter: None,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! One sequence being decoded, on the CPU's decode step or on a device.
 
-use super::language_model::{LanguageModel, Network};
+use super::language_model::{Adapted, LanguageModel, Network};
 use super::request::CancelFlag;
 use super::writer::Steps;
 use crate::device::{Device, read_f32};
 use crate::error::Result;
-use crate::qwen3::cpu::{CpuDecoder, Scratch, SequenceCache};
+use crate::qwen3::cpu::{CpuAdapter, CpuDecoder, Scratch, SequenceCache};
 use crate::qwen3::{KvCache, Qwen3, token_ids};
 
 /// Prompt tokens read at once: bounds the attention scores in memory, and the
@@ -17,6 +17,7 @@ pub(super) const PREFILL_CHUNK: usize = 512;
 pub(super) enum Session<'m> {
     Cpu {
         decoder: &'m CpuDecoder,
+        adapter: Option<&'m CpuAdapter>,
         cache: SequenceCache,
         scratch: Box<Scratch>,
     },
@@ -29,20 +30,29 @@ pub(super) enum Session<'m> {
 }
 
 impl<'m> Session<'m> {
-    /// Reads `prompt`. None when cancelled meanwhile.
+    /// Reads `prompt` with `adapter`, one of the model's. None when cancelled
+    /// meanwhile.
     pub(super) fn start(
         model: &'m LanguageModel,
+        adapter: Option<&'m Adapted>,
         prompt: &[u32],
         cancel: &CancelFlag,
     ) -> Result<Option<Self>> {
         let mut session = match model.network() {
             Network::Cpu(decoder) => Self::Cpu {
                 decoder,
+                adapter: match adapter {
+                    Some(Adapted::Cpu(adapter)) => Some(adapter),
+                    _ => None,
+                },
                 cache: SequenceCache::new(decoder.config()),
                 scratch: Box::default(),
             },
             Network::Module(module) => Self::Device {
-                model: module,
+                model: match adapter {
+                    Some(Adapted::Module(adapted)) => adapted,
+                    _ => module,
+                },
                 device: model.device(),
                 cache: KvCache::new(module.layers.len()),
                 logits: Vec::new(),
@@ -61,9 +71,10 @@ impl<'m> Session<'m> {
         match self {
             Self::Cpu {
                 decoder,
+                adapter,
                 cache,
                 scratch,
-            } => decoder.read(tokens, cache, scratch),
+            } => decoder.read_adapted(tokens, cache, *adapter, scratch),
             Self::Device {
                 model,
                 device,
@@ -82,9 +93,10 @@ impl Steps for Session<'_> {
         match self {
             Self::Cpu {
                 decoder,
+                adapter,
                 cache,
                 scratch,
-            } => decoder.step(&[token], &mut [cache], scratch),
+            } => decoder.step_adapted(&[token], &mut [cache], &[*adapter], scratch),
             Self::Device {
                 model,
                 device,

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Tensor;
@@ -13,6 +14,7 @@ use super::writer::{Steps, Writer};
 use crate::device::{Device, read_f32};
 use crate::error::{ModelError, Result};
 use crate::load::ModelFolder;
+use crate::lora::{self, Loaded, Registry};
 use crate::qwen3::KvCache;
 use crate::qwen25_vl::chat::{VisionMessage, VisionPrompt};
 use crate::qwen25_vl::text::Positions;
@@ -27,6 +29,7 @@ pub struct VisionLanguageModel {
     processor: ImageProcessor,
     tokenizer: ChatTokenizer,
     device: Device,
+    adapters: Registry<Qwen25Vl>,
 }
 
 impl VisionLanguageModel {
@@ -62,7 +65,42 @@ impl VisionLanguageModel {
             processor,
             tokenizer,
             device,
+            adapters: Registry::default(),
         })
+    }
+
+    /// Loads the adapter in the folder `dir` as `name`, see
+    /// [`super::LanguageModel::add_adapter`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add_adapter(&self, name: &str, dir: &Path) -> Result<()> {
+        let adapter = lora::open(dir, &self.model)?;
+        self.adapters
+            .add(name, lora::attach(&self.model, &adapter))?;
+        tracing::info!(
+            name,
+            folder = %dir.display(),
+            parameters = adapter.num_parameters(),
+            "adapter loaded"
+        );
+        Ok(())
+    }
+
+    /// The names of the adapters, in the order in which they came.
+    pub fn adapter_names(&self) -> Vec<String> {
+        self.adapters.names()
+    }
+
+    /// The adapter that a request asks for; none for the base.
+    ///
+    /// # Errors
+    /// [`ModelError::Request`] when there is none of that name.
+    pub(crate) fn adapter(
+        &self,
+        request: &GenerationRequest,
+    ) -> Result<Option<Arc<Loaded<Qwen25Vl>>>> {
+        self.adapters.get(request.adapter.as_deref())
     }
 
     /// What the folder says of the model.
@@ -124,10 +162,11 @@ impl VisionLanguageModel {
             cancel,
             started,
         };
+        let adapter = self.adapter(request)?;
         writer.run(last, &mut on_text, || {
             let mut session = Session {
                 of: self,
-                state: self.begin(),
+                state: self.begin(adapter.clone()),
                 logits: Vec::new(),
             };
             while session.state.len() < before.len() {
@@ -169,9 +208,10 @@ impl VisionLanguageModel {
         Positions::new(&self.model.config, &ids, &mask, ids.len(), grids)
     }
 
-    /// A sequence of which nothing was read.
-    pub(crate) fn begin(&self) -> VisionState {
+    /// A sequence of which nothing was read, to be read with `adapter`.
+    pub(crate) fn begin(&self, adapter: Option<Arc<Loaded<Qwen25Vl>>>) -> VisionState {
         VisionState {
+            adapter,
             cache: KvCache::new(self.model.language_model.layers.len()),
             next: 0,
             unread: None,
@@ -198,7 +238,7 @@ impl VisionLanguageModel {
         }
         let unread = match state.unread.take() {
             Some(unread) => unread,
-            None => self.look(prompt, patches)?,
+            None => self.look(state, prompt, patches)?,
         };
         let x = unread.embeddings.clone().narrow(1, from, count);
         let chunk = Positions {
@@ -206,7 +246,8 @@ impl VisionLanguageModel {
             next: Vec::new(),
             tokens: count,
         };
-        self.model.forward_cached(x, &chunk, &mut state.cache);
+        let model = self.module(state.adapter.as_ref());
+        model.forward_cached(x, &chunk, &mut state.cache);
         match from + count < prompt.len() {
             true => state.unread = Some(unread),
             false => state.next = unread.positions.next.first().copied().unwrap_or(0),
@@ -215,17 +256,23 @@ impl VisionLanguageModel {
     }
 
     /// A prompt with its pictures as vectors.
-    fn look(&self, prompt: &[u32], patches: &Patches) -> Result<Unread> {
+    fn look(&self, state: &VisionState, prompt: &[u32], patches: &Patches) -> Result<Unread> {
         let inputs = Inputs {
             input_ids: prompt.iter().map(|&id| i64::from(id)).collect(),
             attention_mask: vec![1; prompt.len()],
             tokens: prompt.len(),
             patches: patches.clone(),
         };
+        let model = self.module(state.adapter.as_ref());
         Ok(Unread {
-            positions: self.model.positions(&inputs)?,
-            embeddings: self.model.embed(&inputs, &self.device)?,
+            positions: model.positions(&inputs)?,
+            embeddings: model.embed(&inputs, &self.device)?,
         })
+    }
+
+    /// The model, with its adapter where there is one.
+    fn module<'m>(&'m self, adapter: Option<&'m Arc<Loaded<Qwen25Vl>>>) -> &'m Qwen25Vl {
+        adapter.map_or(&self.model, |adapter| &adapter.model)
     }
 
     /// Reads one token; the logits `[vocab]` of what follows it.
@@ -234,14 +281,14 @@ impl VisionLanguageModel {
     /// [`ModelError::Request`] for a token outside the vocabulary, and
     /// [`ModelError::Device`].
     pub(crate) fn step(&self, state: &mut VisionState, token: u32) -> Result<Vec<f32>> {
-        let Self { model, device, .. } = self;
+        let model = self.module(state.adapter.as_ref());
         let inputs = Inputs {
             input_ids: vec![i64::from(token)],
             attention_mask: vec![1],
             tokens: 1,
             patches: Patches::default(),
         };
-        let x: Tensor<3> = model.embed(&inputs, device)?;
+        let x: Tensor<3> = model.embed(&inputs, &self.device)?;
         let position = Positions::single(state.next);
         let hidden = model.forward_cached(x, &position, &mut state.cache);
         state.next += 1;
@@ -252,6 +299,7 @@ impl VisionLanguageModel {
 /// What was read of one sequence.
 #[derive(Debug)]
 pub(crate) struct VisionState {
+    adapter: Option<Arc<Loaded<Qwen25Vl>>>,
     cache: KvCache,
     /// The position of the next token, once the prompt is read.
     next: i64,

@@ -14,6 +14,6 @@ mod safetensors;
 mod tensors;
 
 pub use self::folder::{LoadedModel, ModelFolder, VisionFolder, load_folder};
-pub(crate) use self::folder::{read_if_there, read_json_if_there};
+pub(crate) use self::folder::{read_if_there, read_json, read_json_if_there};
 pub use self::safetensors::{SafetensorsFile, Weights};
 pub(crate) use self::tensors::transpose;

@@ -94,6 +94,31 @@ impl SafetensorsFile {
         Ok((shape, values))
     }
 
+    /// Values of a weight as f32, row-major, after shape and type are checked.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; [`ModelError::WrongShape`]; [`ModelError::Malformed`]
+    /// for a type other than f32, bf16 and f16.
+    pub fn read_weight(&mut self, name: &str, expected: &[usize]) -> Result<Vec<f32>> {
+        if let Some(info) = self.metadata.info(name) {
+            if info.shape != expected {
+                return Err(ModelError::WrongShape {
+                    path: self.path.clone(),
+                    name: name.to_owned(),
+                    expected: expected.to_vec(),
+                    found: info.shape.clone(),
+                });
+            }
+            if !matches!(info.dtype, Dtype::F32 | Dtype::BF16 | Dtype::F16) {
+                let dtype = info.dtype;
+                let reason =
+                    format!("tensor `{name}` has type {dtype:?}; f32, bf16 or f16 is needed");
+                return Err(ModelError::malformed(&self.path, reason));
+            }
+        }
+        Ok(self.read(name)?.1)
+    }
+
     /// Values of `name` as integers, exactly; floats are refused.
     ///
     /// # Errors

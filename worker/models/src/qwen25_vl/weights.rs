@@ -5,7 +5,7 @@
 //! (`transformers/conversion_mapping.py`); the head is `lm_head` in both.
 
 use burn::module::Param;
-use burn::nn::{Embedding, Linear, RmsNorm};
+use burn::nn::{Embedding, RmsNorm};
 use burn::tensor::{Tensor, TensorData};
 
 use super::config::Qwen25VlConfig;
@@ -20,6 +20,7 @@ use super::vision::merger::PatchMerger;
 use crate::device::Device;
 use crate::error::Result;
 use crate::load::{Weights, transpose};
+use crate::lora::Linear;
 use crate::qwen3::mlp::Mlp;
 
 /// Of every norm of the tower, fixed in the reference.
@@ -108,10 +109,8 @@ impl Reader<'_> {
         let kernels = self
             .weights
             .read(&format!("{at}.patch_embed.proj.weight"), &shape)?;
-        Ok(Linear {
-            weight: self.matrix(&kernels, vision.hidden_size, vision.patch_width()),
-            bias: None,
-        })
+        let weight = self.matrix(&kernels, vision.hidden_size, vision.patch_width());
+        Ok(Linear::new(weight, None))
     }
 
     fn decoder(&mut self, config: &Qwen25VlConfig, at: &str) -> Result<TextDecoder> {
@@ -166,10 +165,7 @@ impl Reader<'_> {
         let values = self
             .weights
             .read(&format!("{name}.weight"), &[output, input])?;
-        Ok(Linear {
-            weight: self.matrix(&values, output, input),
-            bias: None,
-        })
+        Ok(Linear::new(self.matrix(&values, output, input), None))
     }
 
     fn biased(&mut self, name: &str, input: usize, output: usize) -> Result<Linear> {

@@ -4,10 +4,11 @@
 //! Qwen3's (arXiv:2505.09388, §2).
 
 use burn::module::Module;
-use burn::nn::{Linear, RmsNorm, RmsNormConfig};
+use burn::nn::{RmsNorm, RmsNormConfig};
 use burn::tensor::{Device, Tensor, activation::softmax};
 
 use super::{cache::LayerCache, config::Qwen3Config, rotary::Rotary, weights::projection};
+use crate::lora::Linear;
 
 /// Attention over the tokens of one sequence, or of a cache and new tokens.
 #[derive(Module, Debug)]

@@ -1,10 +1,10 @@
 //! The feed-forward block: SwiGLU (Shazeer, arXiv:2002.05202, eq. 6).
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, activation::silu};
 
 use super::{config::Qwen3Config, weights::projection};
+use crate::lora::Linear;
 
 /// `down(silu(gate(x)) · up(x))`.
 #[derive(Module, Debug)]

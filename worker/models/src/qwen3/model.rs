@@ -1,7 +1,7 @@
 //! The whole decoder, from token ids to logits.
 
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, Linear, RmsNorm, RmsNormConfig};
+use burn::nn::{Embedding, EmbeddingConfig, RmsNorm, RmsNormConfig};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
     rotary::{Frequencies, Rotary},
     weights::{normal, projection},
 };
+use crate::lora::Linear;
 
 /// Added to the score of a hidden key. Finite, so that a row with every key
 /// hidden (padding) stays finite too.

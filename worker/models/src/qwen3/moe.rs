@@ -5,12 +5,12 @@
 //! experts, then the `k` largest, which `norm_topk_prob` makes sum to one.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData, activation::softmax};
 
 use super::config::{MoeConfig, Qwen3Config};
 use super::mlp::Mlp;
 use super::weights::projection;
+use crate::lora::Linear;
 
 /// A router and its experts, of which each token is shown to a few.
 #[derive(Module, Debug)]

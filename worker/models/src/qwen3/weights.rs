@@ -1,10 +1,11 @@
 //! The model's weights as a table: Hugging Face name, shape, parameter.
 
 use burn::module::{Initializer, Param};
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::LinearConfig;
 use burn::tensor::{Device, Tensor};
 
 use super::{config::Qwen3Config, layer::FeedForward, mlp::Mlp, model::Qwen3};
+use crate::lora::Linear;
 
 /// Name and shape of one tensor of the checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,7 @@ pub(super) fn projection(
         .with_bias(false)
         .with_initializer(normal(config))
         .init(device)
+        .into()
 }
 
 pub(super) fn normal(config: &Qwen3Config) -> Initializer {

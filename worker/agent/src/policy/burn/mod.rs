@@ -36,6 +36,9 @@ impl std::fmt::Debug for BurnPolicy {
     }
 }
 
+/// What the one adapter of a policy is called.
+const ADAPTER: &str = "lora";
+
 /// Loads `demo` or a model folder onto a device; blocks while it reads.
 ///
 /// # Errors
@@ -73,8 +76,25 @@ impl BurnPolicy {
     /// # Errors
     /// `model_load`, naming the file and the field at fault.
     pub fn load(model: &str, device: &str) -> Result<Self, PolicyError> {
+        Self::load_adapted(model, None, device)
+    }
+
+    /// [`Self::load`] with the adapter in the folder `lora` over the model.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_adapted(
+        model: &str,
+        lora: Option<&str>,
+        device: &str,
+    ) -> Result<Self, PolicyError> {
         let is_demo = model == demo::NAME;
         let loaded = load_model(model, device)?;
+        if let Some(dir) = lora {
+            loaded
+                .add_adapter(ADAPTER, Path::new(dir))
+                .map_err(|error| load_error(model, &error))?;
+        }
         let millions = loaded.num_parameters() as f64 / 1e6;
         let summary = if is_demo {
             format!(
@@ -88,11 +108,23 @@ impl BurnPolicy {
         };
         let engine = Engine::start(loaded, &EngineConfig::default())
             .map_err(|error| load_error(model, &error))?;
+        let (name, summary) = match lora {
+            Some(dir) => {
+                let file = Path::new(dir).file_name();
+                let adapter = file.map_or_else(|| dir.into(), |name| name.to_string_lossy());
+                (
+                    format!("burn:{model}+lora={dir}"),
+                    format!("{summary}, with the adapter {adapter}"),
+                )
+            }
+            None => (format!("burn:{model}"), summary),
+        };
         Ok(Self {
-            name: format!("burn:{model}"),
+            name,
             summary,
             writer: Writer {
                 engine,
+                adapter: lora.map(|_| ADAPTER.to_owned()),
                 marks: is_demo,
                 constrain_tags: false,
             },
@@ -229,6 +261,24 @@ mod tests {
         let error = ask(&policy, vec![picture(0), broken]).await.unwrap_err();
         assert_eq!(error.code(), "model_prompt");
         assert!(error.to_string().contains("input 1"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_adapter_changes_what_is_written_and_is_named() {
+        // Of the same shapes as the folder's model.
+        let lora = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../models/tests/fixtures/lora/vision_chat"
+        );
+        let base = BurnPolicy::load(FOLDER, "flex").unwrap();
+        let tuned = BurnPolicy::load_adapted(FOLDER, Some(lora), "flex").unwrap();
+        assert_eq!(tuned.name(), format!("burn:{FOLDER}+lora={lora}"));
+        assert!(tuned.summary().ends_with("with the adapter vision_chat"));
+        let written = ask(&tuned, vec![picture(0)]).await.unwrap();
+        assert_ne!(written, ask(&base, vec![picture(0)]).await.unwrap());
+        let error = BurnPolicy::load_adapted(demo::NAME, Some(lora), "flex").unwrap_err();
+        assert_eq!(error.code(), "model_load");
+        assert!(error.to_string().contains("adapter_"), "{error}");
     }
 
     #[test]

@@ -24,6 +24,8 @@ const DEFAULT_MAX_TOKENS: usize = 4096;
 #[derive(Clone)]
 pub(super) struct Writer {
     pub(super) engine: Engine,
+    /// The adapter that every answer is written with.
+    pub(super) adapter: Option<String>,
     /// The demo policy was taught that a mark stands for each input picture.
     pub(super) marks: bool,
     /// Whether tags must be valid calls.
@@ -90,6 +92,7 @@ impl Writer {
         });
         let generation = GenerationRequest {
             max_new_tokens: wanted.min(room.max(1)),
+            adapter: self.adapter.clone(),
             sampling: SamplingParams {
                 temperature: request.temperature.unwrap_or(0.0),
                 top_p: request.top_p.unwrap_or(1.0),

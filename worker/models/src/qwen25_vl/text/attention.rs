@@ -2,9 +2,9 @@
 //! Follows `Qwen2_5_VLAttention`.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::Tensor;
 
+use crate::lora::Linear;
 use crate::qwen3::attention::grouped_attention;
 use crate::qwen3::cache::LayerCache;
 use crate::qwen3::rotary::Rotary;

@@ -1,10 +1,11 @@
 //! The decoder's layers and head. Follows `Qwen2_5_VLTextModel`.
 
 use burn::module::Module;
-use burn::nn::{Embedding, Linear, RmsNorm};
+use burn::nn::{Embedding, RmsNorm};
 use burn::tensor::Tensor;
 
 use super::attention::TextAttention;
+use crate::lora::Linear;
 use crate::qwen3::KvCache;
 use crate::qwen3::cache::LayerCache;
 use crate::qwen3::mlp::Mlp;

@@ -4,10 +4,10 @@
 //! mask is needed.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::{Tensor, activation::softmax};
 
 use super::layout::Run;
+use crate::lora::Linear;
 use crate::qwen3::rotary::Rotary;
 
 /// Most attention scores held at once, 64 MiB in f32: a frame of 16,384 merged

@@ -2,8 +2,10 @@
 //! Follows `Qwen2_5_VLPatchMerger`.
 
 use burn::module::Module;
-use burn::nn::{Linear, RmsNorm};
+use burn::nn::RmsNorm;
 use burn::tensor::{Tensor, activation::gelu};
+
+use crate::lora::Linear;
 
 /// Norm, then a two-layer perceptron over the patches of a square side by side.
 #[derive(Module, Debug)]

@@ -1,7 +1,6 @@
 //! The whole tower. Follows `Qwen2_5_VisionTransformerPretrainedModel.forward`.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::block::VisionBlock;
@@ -9,6 +8,7 @@ use super::layout::Layout;
 use super::merger::PatchMerger;
 use super::rotary::vision_rotary;
 use crate::device::Device;
+use crate::lora::Linear;
 use crate::qwen25_vl::processor::Grid;
 
 /// Patches in, vectors for the decoder out.

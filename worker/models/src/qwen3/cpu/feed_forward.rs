@@ -2,6 +2,7 @@
 //! [`crate::qwen3::mlp`] and [`crate::qwen3::moe`].
 
 use super::exp::swiglu;
+use super::low_rank::{self, Changes, LayerChange, MlpChange};
 use super::matrix::Matrix;
 
 /// The block after attention.
@@ -31,12 +32,19 @@ pub(super) struct Moe {
 /// Buffers that a step reuses.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Buffers {
-    gate_up: Vec<f32>,
-    inner: Vec<f32>,
+    mlp: MlpBuffers,
     router: Vec<f32>,
     choices: Vec<Choice>,
     inputs: Vec<f32>,
     outputs: Vec<f32>,
+}
+
+/// Those of one block.
+#[derive(Clone, Debug, Default)]
+struct MlpBuffers {
+    gate_up: Vec<f32>,
+    inner: Vec<f32>,
+    low_rank: low_rank::Buffers,
 }
 
 /// An expert that a token is shown to.
@@ -49,12 +57,19 @@ struct Choice {
 
 impl FeedForward {
     /// `inputs` and `outputs` are `[tokens, hidden]`.
-    pub(super) fn apply(&self, inputs: &[f32], outputs: &mut [f32], buffers: &mut Buffers) {
+    pub(super) fn apply(
+        &self,
+        inputs: &[f32],
+        outputs: &mut [f32],
+        changes: &Changes<'_, LayerChange>,
+        buffers: &mut Buffers,
+    ) {
         match self {
             Self::Dense(mlp) => {
-                mlp.apply(inputs, outputs, &mut buffers.gate_up, &mut buffers.inner)
+                let changes = changes.part(|change| Some(&change.mlp));
+                mlp.apply(inputs, outputs, &changes, &mut buffers.mlp);
             }
-            Self::Sparse(moe) => moe.apply(inputs, outputs, buffers),
+            Self::Sparse(moe) => moe.apply(inputs, outputs, changes, buffers),
         }
     }
 
@@ -79,27 +94,44 @@ impl Mlp {
         &self,
         inputs: &[f32],
         outputs: &mut [f32],
-        gate_up: &mut Vec<f32>,
-        inner: &mut Vec<f32>,
+        changes: &Changes<'_, MlpChange>,
+        buffers: &mut MlpBuffers,
     ) {
+        let MlpBuffers {
+            gate_up,
+            inner,
+            low_rank,
+        } = buffers;
         let tokens = inputs.len() / self.gate_up.columns();
         let width = self.gate_up.rows() / 2;
         gate_up.resize(tokens * 2 * width, 0.0);
         inner.resize(tokens * width, 0.0);
         self.gate_up.apply(inputs, gate_up);
+        let gates = changes.part(|change| change.gate.as_ref());
+        gates.add(inputs, gate_up, 0, low_rank);
+        let ups = changes.part(|change| change.up.as_ref());
+        ups.add(inputs, gate_up, width, low_rank);
         let rows = gate_up.chunks_exact(2 * width);
         for (row, product) in rows.zip(inner.chunks_exact_mut(width)) {
             let (gate, up) = row.split_at(width);
             swiglu(gate, up, product);
         }
         self.down.apply(inner, outputs);
+        let downs = changes.part(|change| change.down.as_ref());
+        downs.add(inner, outputs, 0, low_rank);
     }
 }
 
 impl Moe {
     /// Reads the weights of the chosen experts alone, each once for all tokens
     /// that chose it.
-    fn apply(&self, inputs: &[f32], outputs: &mut [f32], buffers: &mut Buffers) {
+    fn apply(
+        &self,
+        inputs: &[f32],
+        outputs: &mut [f32],
+        changes: &Changes<'_, LayerChange>,
+        buffers: &mut Buffers,
+    ) {
         let hidden = self.router.columns();
         let tokens = inputs.len() / hidden;
         buffers.router.resize(tokens * self.experts.len(), 0.0);
@@ -124,11 +156,15 @@ impl Moe {
                 buffers.inputs.extend_from_slice(row);
             }
             buffers.outputs.resize(buffers.inputs.len(), 0.0);
-            self.experts[choices[0].expert].apply(
+            let expert = choices[0].expert;
+            let changes = changes
+                .of_rows(choices.iter().map(|choice| choice.token))
+                .part(|change| change.experts.get(expert));
+            self.experts[expert].apply(
                 &buffers.inputs,
                 &mut buffers.outputs,
-                &mut buffers.gate_up,
-                &mut buffers.inner,
+                &changes,
+                &mut buffers.mlp,
             );
             for (choice, row) in choices.iter().zip(buffers.outputs.chunks_exact(hidden)) {
                 let sum = &mut outputs[choice.token * hidden..][..hidden];

@@ -117,7 +117,6 @@ impl MatrixBuilder {
 
 impl Matrix {
     /// A matrix of `columns` from its rows.
-    #[cfg(test)]
     pub(super) fn of(rows: &[f32], columns: usize, precision: Precision) -> Self {
         let mut matrix = MatrixBuilder::new(rows.len() / columns, columns, precision);
         matrix.push(rows);

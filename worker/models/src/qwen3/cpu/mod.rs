@@ -8,6 +8,7 @@
 //! another), as bf16 when that loses nothing or as int8 when asked ([`Precision`]),
 //! and a step is a fixed sequence of matrix-vector products over reused buffers.
 //! A prompt goes through the same code, many tokens of one sequence at a time.
+//! Each sequence may have an adapter of its own ([`CpuAdapter`]).
 //!
 //! This is all that a model needs on `flex`: the [`Qwen3`](super::Qwen3) module is
 //! for training and for other devices.
@@ -20,11 +21,13 @@ mod exp;
 mod feed_forward;
 mod int8;
 mod kernel;
+mod low_rank;
 mod matrix;
 mod pass;
 mod simd;
 
 pub use cache::{BLOCK_TOKENS, KvBlock, SequenceCache};
 pub use decoder::CpuDecoder;
+pub use low_rank::CpuAdapter;
 pub use matrix::Precision;
 pub use pass::Scratch;

@@ -5,6 +5,7 @@ use super::attention::attend_rows;
 use super::cache::SequenceCache;
 use super::decoder::{CpuDecoder, Layer};
 use super::feed_forward::Buffers;
+use super::low_rank::{self, Changes, CpuAdapter, LayerChange};
 use crate::error::{ModelError, Result};
 use crate::qwen3::Qwen3Config;
 use crate::qwen3::rotary::Frequencies;
@@ -18,6 +19,7 @@ pub struct Scratch {
     context: Vec<f32>,
     projected: Vec<f32>,
     feed_forward: Box<Buffers>,
+    low_rank: low_rank::Buffers,
     scores: Vec<f32>,
     logits: Vec<f32>,
 }
@@ -28,6 +30,16 @@ pub(super) struct Row {
     /// Index of the sequence among those of the pass.
     pub(super) sequence: usize,
     pub(super) position: usize,
+}
+
+/// What a layer needs to know of a pass.
+struct Place<'p> {
+    config: &'p Qwen3Config,
+    /// The layer's number.
+    index: usize,
+    rows: &'p [Row],
+    /// What the rows' adapters change in the layer.
+    changes: &'p Changes<'p, LayerChange>,
 }
 
 impl CpuDecoder {
@@ -45,8 +57,27 @@ impl CpuDecoder {
         caches: &mut [&mut SequenceCache],
         scratch: &'s mut Scratch,
     ) -> Result<&'s [f32]> {
+        self.step_adapted(tokens, caches, &vec![None; tokens.len()], scratch)
+    }
+
+    /// [`Self::step`] with `adapters[i]` for the sequence `i`, where it has one.
+    /// A sequence's logits do not depend on the others', nor on their adapters.
+    ///
+    /// # Errors
+    /// As [`Self::step`], and for another number of adapters than of tokens.
+    pub fn step_adapted<'s>(
+        &self,
+        tokens: &[u32],
+        caches: &mut [&mut SequenceCache],
+        adapters: &[Option<&CpuAdapter>],
+        scratch: &'s mut Scratch,
+    ) -> Result<&'s [f32]> {
         if tokens.is_empty() || tokens.len() != caches.len() {
             let reason = format!("{} tokens for {} caches", tokens.len(), caches.len());
+            return Err(refuse(reason));
+        }
+        if adapters.len() != tokens.len() {
+            let reason = format!("{} tokens for {} adapters", tokens.len(), adapters.len());
             return Err(refuse(reason));
         }
         let rows: Vec<Row> = caches
@@ -58,7 +89,8 @@ impl CpuDecoder {
             })
             .collect();
         self.embed(tokens, scratch)?;
-        self.run(&rows, caches, true, scratch);
+        let changes = Changes::new(adapters.iter().copied());
+        self.run(&rows, caches, &changes, true, scratch);
 
         let config = &self.config;
         let Scratch {
@@ -84,6 +116,20 @@ impl CpuDecoder {
         cache: &mut SequenceCache,
         scratch: &mut Scratch,
     ) -> Result<()> {
+        self.read_adapted(tokens, cache, None, scratch)
+    }
+
+    /// [`Self::read`] with an adapter, where there is one.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_adapted(
+        &self,
+        tokens: &[u32],
+        cache: &mut SequenceCache,
+        adapter: Option<&CpuAdapter>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
         let rows: Vec<Row> = (cache.len..cache.len + tokens.len())
             .map(|position| Row {
                 sequence: 0,
@@ -91,7 +137,8 @@ impl CpuDecoder {
             })
             .collect();
         self.embed(tokens, scratch)?;
-        self.run(&rows, &mut [cache], false, scratch);
+        let changes = Changes::new(rows.iter().map(|_| adapter));
+        self.run(&rows, &mut [cache], &changes, false, scratch);
         Ok(())
     }
 
@@ -117,6 +164,7 @@ impl CpuDecoder {
         &self,
         rows: &[Row],
         caches: &mut [&mut SequenceCache],
+        changes: &Changes<'_, CpuAdapter>,
         whole: bool,
         scratch: &mut Scratch,
     ) {
@@ -128,12 +176,18 @@ impl CpuDecoder {
             caches[row.sequence].make_room(row.position);
         }
         for (index, layer) in self.layers.iter().enumerate() {
-            layer.keys_and_values(&self.config, index, rows, &rotations, caches, scratch);
+            let place = Place {
+                config: &self.config,
+                index,
+                rows,
+                changes: &changes.part(|adapter| adapter.layer(index)),
+            };
+            layer.keys_and_values(&place, &rotations, caches, scratch);
             if !whole && index + 1 == self.layers.len() {
                 break;
             }
-            layer.attention(&self.config, index, rows, caches, scratch);
-            layer.feed_forward(&self.config, scratch);
+            layer.attention(&place, caches, scratch);
+            layer.feed_forward(&place, scratch);
         }
         for row in rows {
             caches[row.sequence].len = row.position + 1;
@@ -152,13 +206,12 @@ impl Layer {
     /// Projects the rows; their keys and values go to the caches.
     fn keys_and_values(
         &self,
-        config: &Qwen3Config,
-        index: usize,
-        rows: &[Row],
+        place: &Place<'_>,
         rotations: &[Rotation],
         caches: &mut [&mut SequenceCache],
         scratch: &mut Scratch,
     ) {
+        let config = place.config;
         let (eps, head_dim) = (config.rms_norm_eps, config.head_dim);
         let query_width = config.num_attention_heads * head_dim;
         let key_width = config.num_key_value_heads * head_dim;
@@ -169,9 +222,22 @@ impl Layer {
             &mut scratch.normed,
         );
         self.qkv.apply(&scratch.normed, &mut scratch.qkv);
+        let changes = place.changes;
+        let parts = [
+            (changes.part(|change| change.query.as_ref()), 0),
+            (changes.part(|change| change.key.as_ref()), query_width),
+            (
+                changes.part(|change| change.value.as_ref()),
+                query_width + key_width,
+            ),
+        ];
+        let buffers = &mut scratch.low_rank;
+        for (changes, start) in parts {
+            changes.add(&scratch.normed, &mut scratch.qkv, start, buffers);
+        }
 
         let projected = scratch.qkv.chunks_exact_mut(self.qkv.rows());
-        for ((projected, row), rotation) in projected.zip(rows).zip(rotations) {
+        for ((projected, row), rotation) in projected.zip(place.rows).zip(rotations) {
             let (queries, rest) = projected.split_at_mut(query_width);
             let (keys, values) = rest.split_at_mut(key_width);
             for query in queries.chunks_exact_mut(head_dim) {
@@ -182,19 +248,18 @@ impl Layer {
                 rms_norm(key, &self.key_norm, eps);
                 rotation.apply(key);
             }
-            caches[row.sequence].write(index, row.position, keys, values);
+            caches[row.sequence].write(place.index, row.position, keys, values);
         }
     }
 
     /// Each row over what its sequence holds up to it.
-    fn attention(
-        &self,
-        config: &Qwen3Config,
-        index: usize,
-        rows: &[Row],
-        caches: &[&mut SequenceCache],
-        scratch: &mut Scratch,
-    ) {
+    fn attention(&self, place: &Place<'_>, caches: &[&mut SequenceCache], scratch: &mut Scratch) {
+        let Place {
+            config,
+            index,
+            rows,
+            changes,
+        } = *place;
         let caches: Vec<&SequenceCache> = caches.iter().map(|cache| &**cache).collect();
         let queries = scratch.qkv.as_slice();
         let (context, scores) = (&mut scratch.context, &mut scratch.scores);
@@ -208,19 +273,23 @@ impl Layer {
             scores,
         );
         self.output.apply(&scratch.context, &mut scratch.projected);
+        let changes = changes.part(|change| change.output.as_ref());
+        let buffers = &mut scratch.low_rank;
+        changes.add(&scratch.context, &mut scratch.projected, 0, buffers);
         add(&mut scratch.residual, &scratch.projected);
     }
 
-    fn feed_forward(&self, config: &Qwen3Config, scratch: &mut Scratch) {
+    fn feed_forward(&self, place: &Place<'_>, scratch: &mut Scratch) {
         rms_norm_rows(
             &scratch.residual,
             &self.post_norm,
-            config.rms_norm_eps,
+            place.config.rms_norm_eps,
             &mut scratch.normed,
         );
         self.feed_forward.apply(
             &scratch.normed,
             &mut scratch.projected,
+            place.changes,
             &mut scratch.feed_forward,
         );
         add(&mut scratch.residual, &scratch.projected);
