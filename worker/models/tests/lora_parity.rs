@@ -118,7 +118,7 @@ fn one_model_switches_back_and_forth() {
         let cpu = CpuAdapter::new(&adapter, &folder.config);
         (module, Some(cpu), first_row(&path))
     };
-    let mut all = vec![
+    let mut all = [
         load("names"),
         load("second_layer"),
         (model.clone(), None, first_row(&base)),
