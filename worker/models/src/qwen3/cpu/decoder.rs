@@ -46,7 +46,7 @@ pub struct Scratch {
     context: Vec<f32>,
     projected: Vec<f32>,
     feed_forward: Box<Buffers>,
-    low_rank: low_rank::Buffers,
+    low_rank: Box<low_rank::Buffers>,
     scores: Vec<f32>,
     logits: Vec<f32>,
 }
