@@ -139,13 +139,6 @@ def write_adapter(folder, base, fields, options):
     tensors = load_file(path)
     if options.get("experts"):
         add_experts(tensors, config, fields["r"])
-    if options.get("old_names"):
-        tensors = {
-            name.replace("model.model.visual.", "model.visual.").replace(
-                "model.model.language_model.", "model.model."
-            ): tensor
-            for name, tensor in tensors.items()
-        }
     dtype = options.get("dtype", torch.float32)
     tensors = {name: tensor.to(dtype).contiguous() for name, tensor in tensors.items()}
     save_file(tensors, path, metadata={"format": "pt"})
@@ -155,6 +148,17 @@ def write_adapter(folder, base, fields, options):
     saved["base_model_name_or_path"] = base
     saved["target_modules"] = fields["target_modules"]
     path.write_text(json.dumps(saved, indent=2))
+
+
+def use_old_names(path):
+    """As releases before 4.52 of `transformers` named the modules."""
+    tensors = {
+        name.replace("model.model.visual.", "model.visual.").replace(
+            "model.model.language_model.", "model.model."
+        ): tensor
+        for name, tensor in load_file(path).items()
+    }
+    save_file(tensors, path, metadata={"format": "pt"})
 
 
 def load(base, folder):
@@ -183,6 +187,9 @@ def main():
         model = load(base, folder)
         rows = [[3, (4, 6), 2], [2, (2, 2), 1]] if family(base) is qwen25_vl else (9, 6)
         family(base).write_reference(model, folder / "reference.safetensors", rows)
+        if options.get("old_names"):
+            # `peft` itself reads the new ones alone.
+            use_old_names(folder / "adapter_model.safetensors")
         print(name, sum(f.stat().st_size for f in folder.iterdir()), "bytes")
 
 

@@ -90,8 +90,9 @@ impl Server {
         let mut line = String::new();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         output.read_line(&mut line).unwrap();
-        let words = line.split_whitespace();
-        let base = words.into_iter().find(|word| word.starts_with("http://"));
+        let base = line
+            .split_whitespace()
+            .find(|word| word.starts_with("http://"));
         let base = base.unwrap_or_else(|| panic!("no address in {line:?}"));
         Self {
             base: base.to_owned(),

@@ -342,6 +342,18 @@ fn what_cannot_fit_is_refused_and_what_is_too_much_is_busy() {
 }
 
 #[test]
+fn an_answer_is_written_to_its_end_after_the_last_handle_is_gone() {
+    let model = model("grouped_tied");
+    for seed in 0..20 {
+        let stream = {
+            let engine = engine(&model, EngineConfig::default());
+            engine.stream(request(prompt(3, seed), 2)).unwrap()
+        };
+        assert_eq!(collect(stream).0.reason, FinishReason::Length);
+    }
+}
+
+#[test]
 fn a_stop_text_and_no_tokens_at_all() {
     let model = model("grouped_tied");
     let engine = engine(&model, EngineConfig::default());

@@ -88,6 +88,8 @@ fn every_projection_that_is_named_has_its_factors() {
     ];
     assert!(changed.iter().all(|name| second.factors(name).is_some()));
     assert!(second.factors("model.layers.0.self_attn.q_proj").is_none());
+    let experts = open(&fixture("lora/moe_experts"), "qwen3/moe").unwrap();
+    assert_eq!(experts.len(), 2 * (1 + 6 * 3));
     let patterns = open(&fixture("lora/patterns"), "qwen3/odd_sizes").unwrap();
     let of = |name: &str| {
         let factors = patterns.factors(name).unwrap();

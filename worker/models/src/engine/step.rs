@@ -24,8 +24,11 @@ pub(super) fn run(mut scheduler: Scheduler<'_>, requests: &Receiver<Submitted>, 
     };
     let mut rate = Rate::default();
     loop {
-        let idle = scheduler.active.is_empty() && scheduler.waiting.is_empty();
-        if !receive(&mut scheduler, requests, idle) && idle {
+        let is_idle =
+            |scheduler: &Scheduler<'_>| scheduler.active.is_empty() && scheduler.waiting.is_empty();
+        let wait = is_idle(&scheduler);
+        // The last handle may go right after its request came.
+        if !receive(&mut scheduler, requests, wait) && is_idle(&scheduler) {
             return;
         }
         let cancelled = scheduler.take_ended();
