@@ -18,7 +18,8 @@
 //! - [`tokenizer::ChatTokenizer`]: `encode`, `decode`, `stream`, `encode_chat`.
 //! - [`generate::LanguageModel`]: `load(folder, device)`, then `generate` with
 //!   [`sampling::SamplingParams`], a cancel flag and a callback for each piece.
-//! - [`engine::Engine`]: one model serving many requests at once.
+//! - [`engine::Engine`]: one model, of text or of text and pictures, serving many
+//!   requests at once.
 //! - [`constrain::Constraint`]: answers that must be tags or JSON.
 //! - [`qwen3::cpu::CpuDecoder`]: the decode step behind it, for several
 //!   sequences at once, with exact, bf16 or int8 weights.

@@ -193,7 +193,10 @@ fn pictures_that_do_not_belong_are_refused_in_words() {
     none.pictures = None;
     assert!(refuse(&engine, none).contains("more pictures"));
     let mut extra = request(&all, 1);
-    extra.pictures = request(&all, 2).pictures;
+    let mut twice = extra.pictures.as_deref().unwrap().clone();
+    twice.image_grid_thw.extend_from_within(..);
+    twice.pixel_values.extend_from_within(..);
+    extra.pictures = Some(Arc::new(twice));
     assert!(refuse(&engine, extra).contains("fewer pictures"));
 
     let device = Device::flex();

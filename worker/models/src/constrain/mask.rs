@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Grammar;
+use super::tag::INDEX_WORD;
 use crate::tokenizer::ChatTokenizer;
 
 /// Masks that are remembered: at most some tens of MiB for a vocabulary of
@@ -56,6 +57,8 @@ pub struct Masks {
     /// Tokens that stand for no text.
     silent: Vec<u32>,
     vocab_size: usize,
+    /// Whether states may be taken for their simplest one.
+    simplify: bool,
     remembered: HashMap<Grammar, Arc<Mask>>,
 }
 
@@ -77,16 +80,27 @@ impl Masks {
             *common = pairs.take_while(|(a, b)| a == b).count();
             before = bytes;
         }
+        let spans = |bytes: &[u8]| {
+            bytes
+                .windows(INDEX_WORD.len())
+                .any(|part| part == INDEX_WORD)
+        };
+        let simplify = !tokens.iter().any(|(bytes, ..)| spans(bytes));
         Self {
             tokens,
             silent,
             vocab_size,
+            simplify,
             remembered: HashMap::new(),
         }
     }
 
     /// The tokens that may come behind `state`.
     pub fn mask(&mut self, state: Grammar) -> Arc<Mask> {
+        let state = match self.simplify {
+            true => state.simplest(),
+            false => state,
+        };
         if let Some(mask) = self.remembered.get(&state) {
             return Arc::clone(mask);
         }
@@ -137,6 +151,8 @@ impl Masks {
 
 #[cfg(test)]
 mod tests {
+    use tokenizers::AddedToken;
+
     use super::*;
     use crate::constrain::Constraint;
     use crate::tokenizer::testing::byte_tokenizer;
@@ -171,6 +187,52 @@ mod tests {
             check(&mut masks, &tokenizer, state);
         }
         assert_eq!(Grammar::start(Constraint::None), None);
+    }
+
+    /// Numbers of one and two digits, behind other tags, with tokens that reach
+    /// from outside of a tag to the number and without.
+    #[test]
+    fn pictures_are_counted_though_masks_are_shared() {
+        let long = r#"<imgen>{"source": "edit", "description": "", "params": {"img_index": 1"#;
+        let mut inner = byte_tokenizer().inner().clone();
+        inner.add_tokens(&[AddedToken::from(long, false)]);
+        let spanning = ChatTokenizer::new(inner, None).unwrap();
+        let search =
+            r#"<imgen>{"source": "search", "description": "d", "params": {"query": "q"}}</imgen> "#;
+        let edit = r#"<imgen>{"source": "edit", "description": "d", "params": {"img_index": 10, "prompt": "x"}}</imgen>"#;
+        for tokenizer in [&byte_tokenizer(), &spanning] {
+            let mut masks = Masks::new(tokenizer, tokenizer.vocab_size());
+            for inputs in [0, 1, 9] {
+                let text = format!("{search}{search}{edit}");
+                let mut state = Grammar::start(Constraint::Tags { inputs }).unwrap();
+                for byte in text.bytes() {
+                    check(&mut masks, tokenizer, state);
+                    let Some(next) = state.step(byte) else {
+                        assert!(inputs < 9, "the number is in range");
+                        break;
+                    };
+                    state = next;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_tag_like_one_before_it_needs_no_new_mask() {
+        let tokenizer = byte_tokenizer();
+        let mut masks = Masks::new(&tokenizer, tokenizer.vocab_size());
+        let search =
+            r#"<imgen>{"source": "search", "description": "d", "params": {"query": "q"}}</imgen> "#;
+        let mut state = Grammar::start(Constraint::Tags { inputs: 1 }).unwrap();
+        let mut remembered = Vec::new();
+        for _ in 0..3 {
+            for byte in search.bytes() {
+                masks.mask(state);
+                state = state.step(byte).unwrap();
+            }
+            remembered.push(masks.remembered.len());
+        }
+        assert_eq!(remembered[0], remembered[2], "{remembered:?}");
     }
 
     #[test]

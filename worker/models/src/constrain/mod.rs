@@ -67,6 +67,16 @@ impl Grammar {
         bytes.iter().try_fold(self, |state, byte| state.step(*byte))
     }
 
+    /// A state behind which the same tokens may come, provided that none of them
+    /// holds [`tag::INDEX_WORD`].
+    #[must_use]
+    fn simplest(self) -> Self {
+        match self {
+            Self::Tags(state) => Self::Tags(state.simplest()),
+            Self::Json(_) => self,
+        }
+    }
+
     /// Whether the text may end here, and tokens that stand for no text, such as
     /// the one that ends an answer, may come.
     pub const fn may_end(self) -> bool {

@@ -96,7 +96,7 @@ const SEARCH: &[Element] = body![Word(b"\"query\""), Space, Word(b":"), Space, F
 const DIFFUSION: &[Element] = body![Word(b"\"prompt\""), Space, Word(b":"), Space, FILLED];
 const CODE: &[Element] = body![Word(b"\"code\""), Space, Word(b":"), Space, FILLED];
 const EDIT: &[Element] = body![
-    Word(b"\"img_index\""),
+    Word(INDEX_WORD),
     Space,
     Word(b":"),
     Space,
@@ -110,6 +110,11 @@ const EDIT: &[Element] = body![
     Space,
     FILLED
 ];
+
+/// The key of a picture's number, as it is written.
+pub(super) const INDEX_WORD: &[u8] = b"\"img_index\"";
+/// From that word to the number, among an edit's elements.
+const INDEX_ELEMENTS: std::ops::RangeInclusive<usize> = 17..=21;
 
 const TOOLS: [Tool; 4] = [Tool::Search, Tool::Diffusion, Tool::Code, Tool::Edit];
 
@@ -149,6 +154,26 @@ impl TagGrammar {
         Self {
             place: Place::Text(Mark::NONE),
             images: u16::try_from(inputs).unwrap_or(u16::MAX),
+        }
+    }
+
+    /// A state behind which the same tokens may come, shared by many: how many
+    /// pictures there are matters where an edit names one, and elsewhere only
+    /// whether there is any, to every token that does not hold [`INDEX_WORD`].
+    #[must_use]
+    pub(super) fn simplest(self) -> Self {
+        if let Place::Tag {
+            tool: Some(Tool::Edit),
+            element,
+            ..
+        } = self.place
+            && INDEX_ELEMENTS.contains(&usize::from(element))
+        {
+            return self;
+        }
+        Self {
+            images: self.images.min(1),
+            ..self
         }
     }
 
@@ -338,6 +363,12 @@ mod tests {
             let bad = good.replace(from, to);
             assert!(!accepts(&bad, 0), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_numbers_elements_are_known_by_their_place() {
+        assert!(matches!(EDIT[*INDEX_ELEMENTS.start()], Word(INDEX_WORD)));
+        assert!(matches!(EDIT[*INDEX_ELEMENTS.end()], Index));
     }
 
     #[test]
