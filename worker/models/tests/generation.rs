@@ -2,17 +2,20 @@
 //! cancelling, refusals.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
-use illumine_models::device::Device;
 use illumine_models::generate::{CancelFlag, FinishReason, GenerationRequest, LanguageModel};
 use illumine_models::load::{LoadedModel, ModelFolder, SafetensorsFile};
 use illumine_models::qwen3::cpu::{CpuDecoder, Scratch, SequenceCache};
 use illumine_models::sampling::SamplingParams;
 use illumine_models::tokenizer::ChatTokenizer;
 use illumine_models::{KvCache, Qwen3Config};
+
+use support::device;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -23,7 +26,7 @@ fn fixture(name: &str) -> PathBuf {
 /// A fixture model; its vocabulary is smaller than the tokenizer's, so that
 /// every id is a byte or a piece of one word.
 fn model(name: &str, eos_token_ids: Vec<u32>) -> LanguageModel {
-    let device = Device::flex();
+    let device = device();
     let mut folder = ModelFolder::open(&fixture(&format!("qwen3/{name}"))).unwrap();
     folder.eos_token_ids = eos_token_ids;
     let loaded = LoadedModel {
@@ -98,7 +101,7 @@ fn a_long_prompt_is_read_in_chunks_without_a_trace() {
     for chunk in prompt.chunks(512) {
         let ids: Vec<i64> = chunk.iter().map(|&id| i64::from(id)).collect();
         let data = burn::tensor::TensorData::new(ids, [1, chunk.len()]);
-        let ids = burn::tensor::Tensor::from_data(data, &Device::flex());
+        let ids = burn::tensor::Tensor::from_data(data, model.device());
         let hidden = model.model().forward_cached(ids, None, None, &mut chunked);
         let last = hidden.narrow(1, chunk.len() - 1, 1);
         logits = model
