@@ -79,13 +79,13 @@ struct Run {
 
 enum Decoder {
     Cpu {
-        decoder: CpuDecoder,
+        decoder: Box<CpuDecoder>,
         caches: Vec<SequenceCache>,
         scratch: Scratch,
     },
     /// The sequences are the rows of a batch.
     Module {
-        model: Qwen3,
+        model: Box<Qwen3>,
         device: Device,
         cache: KvCache,
     },
@@ -129,7 +129,7 @@ impl Run {
                 (
                     decoder.weight_bytes(),
                     Decoder::Cpu {
-                        decoder,
+                        decoder: Box::new(decoder),
                         caches,
                         scratch,
                     },
@@ -139,7 +139,7 @@ impl Run {
                 folder.config.num_parameters() * size_of::<f32>(),
                 Decoder::Module {
                     cache: read(sequences),
-                    model,
+                    model: Box::new(model),
                     device,
                 },
             ),
