@@ -32,6 +32,14 @@ enum Verb {
     Test(test::Options),
     /// Only install what the two commands above need
     Setup,
+    /// Install LibTorch, and print what a build with `--features tch` needs
+    SetupLibtorch,
+    /// Build the models with LibTorch and compare them with the references on it
+    TestLibtorch {
+        /// Passed on to the test runner
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Build the portal for the browser
     Web {
         /// Folder for the result
@@ -52,6 +60,8 @@ fn main() -> ExitCode {
         Verb::Up(options) => up::run(&options),
         Verb::Test(options) => test::run(&options),
         Verb::Setup => setup::all(),
+        Verb::SetupLibtorch => setup_libtorch(),
+        Verb::TestLibtorch { arguments } => test::run_on_libtorch(&arguments),
         Verb::Web { out } => web::build(
             &out.unwrap_or_else(|| paths::data_dir().join("web")),
             &["--release"],
@@ -66,6 +76,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn setup_libtorch() -> anyhow::Result<()> {
+    setup::libtorch::ensure()?;
+    println!("{}", setup::libtorch::instructions());
+    Ok(())
 }
 
 fn demo_models(arguments: &[String]) -> anyhow::Result<()> {

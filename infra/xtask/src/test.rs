@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::exec::{cargo, find};
+use crate::exec::{Program, cargo, find};
 use crate::setup;
 use crate::{paths, web};
 
@@ -60,18 +60,33 @@ fn tests(arguments: &[String]) -> Result<()> {
             "illumine-backend",
         ])
         .run()?;
-    let runner = if find("cargo-nextest").is_some() {
-        cargo("nextest").args(["run", "--workspace"])
-    } else {
-        cargo("test").args(["--workspace"])
-    };
-    runner
+    runner(&["--workspace"])
         .args(arguments)
         .env("ILLUMINE_PYTHON", python)
         .env("ILLUMINE_OPENAI_PYTHON", openai)
         .env("ILLUMINE_LIBRARY_DIR", library)
         .env("ILLUMINE_WEB_DIR", portal)
         .run()
+}
+
+/// `cargo xtask test-libtorch`: the parity suite on LibTorch's CPU.
+pub fn run_on_libtorch(arguments: &[String]) -> Result<()> {
+    step("set up LibTorch", setup::libtorch::ensure)?;
+    step("parity on libtorch", || {
+        let runner = runner(&["--package", "illumine-models", "--features", "tch"])
+            .args(arguments)
+            .env("ILLUMINE_PARITY_DEVICE", "libtorch");
+        setup::libtorch::with_environment(runner).run()
+    })
+}
+
+/// The test runner: nextest where it is installed.
+fn runner(what: &[&str]) -> Program {
+    if find("cargo-nextest").is_some() {
+        cargo("nextest").args(["run"]).args(what)
+    } else {
+        cargo("test").args(what)
+    }
 }
 
 fn step(name: &'static str, work: impl FnOnce() -> Result<()>) -> Result<()> {

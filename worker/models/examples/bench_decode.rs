@@ -1,14 +1,20 @@
-//! Times prompt reading and batch-1 decoding of a model folder on the CPU.
+//! Times prompt reading and decoding of a model folder.
 //!
-//! `bench_decode FOLDER [PROMPT_TOKENS] [NEW_TOKENS] [SEQUENCES] [WEIGHTS…]`
-//! prints one line of JSON for each of the weights (`exact`, `bf16`, `int8`),
-//! all measured in turns of one run. `RAYON_NUM_THREADS` sets the threads.
+//! `bench_decode FOLDER [PROMPT_TOKENS] [NEW_TOKENS] [SEQUENCES] [WAYS…]`
+//! prints one line of JSON for each way of decoding, all measured in turns of
+//! one run: `exact`, `bf16` and `int8` are weights of the CPU's decode step, any
+//! other name is a device (`libtorch`, `cuda:0`) that runs the module.
+//! `RAYON_NUM_THREADS` sets the threads, for LibTorch `OMP_NUM_THREADS`.
 //! `infra/bench/qwen3_decode.py` runs it beside PyTorch on the same weights.
 
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
+use burn::tensor::{Int, Tensor, TensorData};
+use illumine_models::KvCache;
+use illumine_models::Qwen3;
+use illumine_models::device::{Device, parse_device};
 use illumine_models::load::ModelFolder;
 use illumine_models::qwen3::cpu::{CpuDecoder, Precision, Scratch, SequenceCache};
 
@@ -20,42 +26,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let (prompt_tokens, new_tokens, sequences) = (number(128)?, number(128)?, number(1)?);
 
-    let mut weights = Vec::new();
-    for name in arguments {
-        weights.push(Precision::from_name(&name).ok_or(format!("unknown weights `{name}`"))?);
+    let mut ways: Vec<String> = arguments.collect();
+    if ways.is_empty() {
+        ways.push(Precision::Exact.name().to_owned());
     }
-    if weights.is_empty() {
-        weights.push(Precision::Exact);
-    }
-
     let folder = ModelFolder::open(Path::new(&dir))?;
-    let vocab = folder.config.vocab_size;
-    let prompt: Vec<u32> = (0..prompt_tokens)
-        .map(|i| (i * 7919 % vocab) as u32)
-        .collect();
-
-    let mut runs = Vec::with_capacity(weights.len());
-    for precision in weights {
-        let decoder = folder.load_decoder(precision)?;
-        let mut scratch = Scratch::default();
-        let mut prefill = || -> Result<SequenceCache, Box<dyn Error>> {
-            let mut cache = SequenceCache::new(&folder.config);
-            decoder.read(&prompt, &mut cache, &mut scratch)?;
-            Ok(cache)
-        };
-        prefill()?;
-        let started = Clock::now();
-        let cache = prefill()?;
-        let prefill = started.elapsed();
-        let mut run = Run {
-            precision,
-            prefill,
-            caches: vec![cache; sequences],
-            scratch,
-            decoder,
-            tokens: vec![1; sequences],
-            decode: Elapsed::default(),
-        };
+    let mut runs = Vec::with_capacity(ways.len());
+    for way in ways {
+        let mut run = Run::start(way, &folder, prompt_tokens, sequences)?;
         run.step()?;
         runs.push(run);
     }
@@ -74,8 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!(
             "{{\"parameters\": {}, \"weights\": \"{}\", \"weight_bytes\": {}, \"prefill_ms\": {:.3}, \"prefill_cpu_ms\": {:.1}, \"step_ms\": {:.4}, \"step_cpu_ms\": {:.4}}}",
             folder.config.num_parameters(),
-            run.precision.name(),
-            run.decoder.weight_bytes(),
+            run.way,
+            run.weight_bytes,
             run.prefill.wall_ms,
             run.prefill.cpu_ms,
             per_step(run.decode.wall_ms),
@@ -85,28 +63,132 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Each of the weights decodes this many times, one after the other, so that
-/// what else the machine does falls on all alike.
+/// Each way decodes this many times, one after the other, so that what else the
+/// machine does falls on all alike.
 const TURNS: usize = 4;
 
-/// Decoding with one choice of weights.
+/// One way of decoding.
 struct Run {
-    precision: Precision,
-    prefill: Elapsed,
-    decoder: CpuDecoder,
-    caches: Vec<SequenceCache>,
-    scratch: Scratch,
+    way: String,
+    weight_bytes: usize,
+    decoder: Decoder,
     tokens: Vec<u32>,
+    prefill: Elapsed,
     decode: Elapsed,
 }
 
+enum Decoder {
+    Cpu {
+        decoder: Box<CpuDecoder>,
+        caches: Vec<SequenceCache>,
+        scratch: Box<Scratch>,
+    },
+    /// The sequences are the rows of a batch.
+    Module {
+        model: Box<Qwen3>,
+        device: Device,
+        cache: KvCache,
+    },
+}
+
 impl Run {
+    /// Loads the model and reads a prompt, one for all sequences.
+    fn start(
+        way: String,
+        folder: &ModelFolder,
+        prompt_tokens: usize,
+        sequences: usize,
+    ) -> Result<Self, Box<dyn Error>> {
+        let precision = Precision::from_name(&way);
+        let device = match precision {
+            Some(_) => Device::flex(),
+            None => parse_device(&way)?,
+        };
+        let vocab = folder.config.vocab_size;
+        let prompt: Vec<u32> = (0..prompt_tokens)
+            .map(|i| (i * 7919 % vocab) as u32)
+            .collect();
+        let (weight_bytes, prefill, decoder) = match precision {
+            Some(precision) => {
+                let decoder = Box::new(folder.load_decoder(precision)?);
+                let mut scratch = Box::<Scratch>::default();
+                let mut read = || -> Result<SequenceCache, Box<dyn Error>> {
+                    let mut cache = SequenceCache::new(&folder.config);
+                    decoder.read(&prompt, &mut cache, &mut scratch)?;
+                    Ok(cache)
+                };
+                read()?;
+                let started = Clock::now();
+                let caches = vec![read()?; sequences];
+                let prefill = started.elapsed();
+                let bytes = decoder.weight_bytes();
+                let decoder = Decoder::Cpu {
+                    decoder,
+                    caches,
+                    scratch,
+                };
+                (bytes, prefill, decoder)
+            }
+            None => {
+                let model = Box::new(folder.load_model(&device)?);
+                let ids: Vec<i64> = prompt.iter().map(|&id| i64::from(id)).collect();
+                let read = |rows: usize| {
+                    let mut cache = KvCache::new(model.layers.len());
+                    let ids = TensorData::new(ids.repeat(rows), [rows, prompt_tokens]);
+                    let ids = Tensor::<2, Int>::from_data(ids, &device);
+                    let hidden = model.forward_cached(ids, None, None, &mut cache);
+                    hidden.into_data();
+                    cache
+                };
+                read(1);
+                let started = Clock::now();
+                read(1);
+                let prefill = started.elapsed();
+                let bytes = folder.config.num_parameters() * size_of::<f32>();
+                let cache = read(sequences);
+                let decoder = Decoder::Module {
+                    model,
+                    device,
+                    cache,
+                };
+                (bytes, prefill, decoder)
+            }
+        };
+        Ok(Self {
+            way,
+            weight_bytes,
+            decoder,
+            tokens: vec![1; sequences],
+            prefill,
+            decode: Elapsed::default(),
+        })
+    }
+
     fn step(&mut self) -> Result<(), Box<dyn Error>> {
-        let mut caches: Vec<&mut SequenceCache> = self.caches.iter_mut().collect();
-        let logits = self
-            .decoder
-            .step(&self.tokens, &mut caches, &mut self.scratch)?;
-        let vocab = self.decoder.config().vocab_size;
+        let rows = self.tokens.len();
+        let owned: Vec<f32>;
+        let logits: &[f32] = match &mut self.decoder {
+            Decoder::Cpu {
+                decoder,
+                caches,
+                scratch,
+            } => {
+                let mut caches: Vec<&mut SequenceCache> = caches.iter_mut().collect();
+                decoder.step(&self.tokens, &mut caches, scratch)?
+            }
+            Decoder::Module {
+                model,
+                device,
+                cache,
+            } => {
+                let ids: Vec<i64> = self.tokens.iter().map(|&id| i64::from(id)).collect();
+                let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [rows, 1]), &*device);
+                let hidden = model.forward_cached(ids, None, None, cache);
+                owned = model.logits(hidden).into_data().try_into_vec::<f32>()?;
+                &owned
+            }
+        };
+        let vocab = logits.len() / rows;
         for (token, row) in self.tokens.iter_mut().zip(logits.chunks(vocab)) {
             let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
             *token = best.map_or(0, |(index, _)| index as u32);

@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 
 pub use burn::tensor::Device;
+#[cfg(any(feature = "cuda", feature = "tch"))]
+use burn::tensor::DeviceType;
 
 use crate::error::{ModelError, Result};
 use crate::qwen3::cpu::Precision;
@@ -19,8 +21,8 @@ use crate::qwen3::cpu::Precision;
 /// Call [`Device::autodiff`] on the result to train.
 ///
 /// # Errors
-/// [`ModelError::Device`] for an unknown name, and for a device whose feature
-/// was not compiled in.
+/// [`ModelError::Device`] for an unknown name, for a device whose feature was
+/// not compiled in, and for a GPU that this machine does not have.
 pub fn parse_device(name: &str) -> Result<Device> {
     let name = name.trim();
     let refuse = |reason: String| ModelError::Device {
@@ -38,11 +40,9 @@ pub fn parse_device(name: &str) -> Result<Device> {
     };
     match (kind, index) {
         ("flex" | "cpu", None) => Ok(Device::flex()),
-        ("cuda", index) => cuda(index.unwrap_or(0)).ok_or_else(|| refuse(not_built("cuda"))),
-        ("libtorch", None) => libtorch(None).ok_or_else(|| refuse(not_built("tch"))),
-        ("libtorch:cuda", index) => {
-            libtorch(Some(index.unwrap_or(0))).ok_or_else(|| refuse(not_built("tch")))
-        }
+        ("cuda", index) => cuda(index.unwrap_or(0)).map_err(refuse),
+        ("libtorch", None) => libtorch(None).map_err(refuse),
+        ("libtorch:cuda", index) => libtorch(Some(index.unwrap_or(0))).map_err(refuse),
         _ => Err(refuse(
             "unknown; use flex, libtorch, libtorch:cuda:N or cuda:N".to_owned(),
         )),
@@ -93,31 +93,49 @@ pub(crate) fn read_f32<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
         })
 }
 
-fn not_built(feature: &str) -> String {
-    format!("support was not compiled in; build with `--features {feature}`")
+/// A device, or why there is none.
+type Found = std::result::Result<Device, String>;
+
+/// The GPU, if it is one of those that this machine has: burn panics later
+/// when it is not.
+#[cfg(any(feature = "cuda", feature = "tch"))]
+fn present(device: Device, kind: DeviceType) -> Found {
+    let found = Device::enumerate(kind).into_vec();
+    match found.contains(&device) {
+        true => Ok(device),
+        false => Err(format!("no such GPU; {} can be used here", found.len())),
+    }
 }
 
 #[cfg(feature = "cuda")]
-fn cuda(index: usize) -> Option<Device> {
-    Some(Device::cuda(index))
+fn cuda(index: usize) -> Found {
+    present(Device::cuda(index), DeviceType::Cuda)
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda(_index: usize) -> Option<Device> {
-    None
+fn cuda(_index: usize) -> Found {
+    Err("support was not compiled in; build with `--features cuda`".to_owned())
 }
 
 #[cfg(feature = "tch")]
-fn libtorch(cuda: Option<usize>) -> Option<Device> {
-    Some(match cuda {
-        Some(index) => Device::libtorch_cuda(index),
-        None => Device::libtorch(),
-    })
+#[expect(
+    deprecated,
+    reason = "users asked for LibTorch; burn has it until version 0.23"
+)]
+fn libtorch(cuda: Option<usize>) -> Found {
+    match cuda {
+        Some(index) => present(Device::libtorch_cuda(index), DeviceType::LibTorch),
+        None => Ok(Device::libtorch()),
+    }
 }
 
 #[cfg(not(feature = "tch"))]
-fn libtorch(_cuda: Option<usize>) -> Option<Device> {
-    None
+fn libtorch(_cuda: Option<usize>) -> Found {
+    Err(
+        "support was not compiled in; run `cargo xtask setup-libtorch` and build with \
+         `--features tch`"
+            .to_owned(),
+    )
 }
 
 #[cfg(test)]
@@ -176,5 +194,21 @@ mod tests {
     fn libtorch_names_its_feature() {
         let error = parse_device("libtorch").unwrap_err().to_string();
         assert!(error.contains("--features tch"), "{error}");
+    }
+
+    #[cfg(any(feature = "cuda", feature = "tch"))]
+    #[test]
+    fn a_gpu_that_is_not_there_is_refused_before_anything_uses_it() {
+        let names = [
+            #[cfg(feature = "cuda")]
+            "cuda:97",
+            #[cfg(feature = "tch")]
+            "libtorch:cuda:97",
+        ];
+        for name in names {
+            let error = parse_device(name).unwrap_err();
+            assert_eq!(error.code(), "model_device_unavailable", "{name}");
+            assert!(error.to_string().contains("no such GPU"), "{error}");
+        }
     }
 }

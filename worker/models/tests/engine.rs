@@ -2,6 +2,8 @@
 //! nothing, memory is bounded, nobody is stalled.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -20,16 +22,20 @@ fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// On `flex`, where sequences share blocks and steps.
 fn model(name: &str) -> Arc<LanguageModel> {
-    let device = Device::flex();
+    model_on(name, &Device::flex())
+}
+
+fn model_on(name: &str, device: &Device) -> Arc<LanguageModel> {
     let mut folder = ModelFolder::open(&fixture(&format!("qwen3/{name}"))).unwrap();
     folder.eos_token_ids.clear();
     let loaded = LoadedModel {
-        model: folder.load_model(&device).unwrap(),
+        model: folder.load_model(device).unwrap(),
         tokenizer: ChatTokenizer::from_folder(&fixture("chat")).unwrap(),
         folder,
     };
-    Arc::new(LanguageModel::new(loaded, &device).unwrap())
+    Arc::new(LanguageModel::new(loaded, device).unwrap())
 }
 
 fn engine(model: &Arc<LanguageModel>, config: EngineConfig) -> Engine {
@@ -156,7 +162,10 @@ fn greedy_answers_equal_transformers() {
         let ids = ids[..shape[1]].iter().map(|&id| id as u32).collect();
         let mut request = request(ids, generated.len());
         request.logprobs = Some(3);
-        let engine = engine(&model(&name), EngineConfig::default());
+        let engine = engine(
+            &model_on(&name, &support::device()),
+            EngineConfig::default(),
+        );
         let (answer, _) = collect(engine.stream(request).unwrap());
         let tokens: Vec<i64> = answer.tokens.iter().map(|(id, _)| i64::from(*id)).collect();
         assert_eq!(tokens, generated, "{name}");
@@ -246,9 +255,9 @@ fn a_long_prompt_does_not_stall_an_answer() {
     let engine = engine(&model, EngineConfig::default());
     let log = Arc::new(Mutex::new(Vec::new()));
     let (done, ended) = std::sync::mpsc::channel();
-    for (name, prompt) in [('s', prompt(2, 1)), ('l', prompt(450, 2))] {
+    for (name, prompt, tokens) in [('s', prompt(2, 1), 400), ('l', prompt(450, 2), 40)] {
         let (log, done) = (Arc::clone(&log), done.clone());
-        let mut request = request(prompt, 40);
+        let mut request = request(prompt, tokens);
         request.logprobs = Some(0);
         let sink = move |event| {
             match event {

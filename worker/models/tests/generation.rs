@@ -2,6 +2,8 @@
 //! cancelling, refusals.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -14,6 +16,8 @@ use illumine_models::sampling::SamplingParams;
 use illumine_models::tokenizer::ChatTokenizer;
 use illumine_models::{KvCache, Qwen3Config};
 
+use support::device;
+
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
@@ -23,7 +27,7 @@ fn fixture(name: &str) -> PathBuf {
 /// A fixture model; its vocabulary is smaller than the tokenizer's, so that
 /// every id is a byte or a piece of one word.
 fn model(name: &str, eos_token_ids: Vec<u32>) -> LanguageModel {
-    let device = Device::flex();
+    let device = device();
     let mut folder = ModelFolder::open(&fixture(&format!("qwen3/{name}"))).unwrap();
     folder.eos_token_ids = eos_token_ids;
     let loaded = LoadedModel {

@@ -3,10 +3,11 @@
 //! `infra/parity/qwen25_vl.py`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use illumine_models::device::Device;
 use illumine_models::generate::{CancelFlag, FinishReason, GenerationRequest, VisionLanguageModel};
 use illumine_models::load::{ModelFolder, SafetensorsFile, load_folder};
 use illumine_models::qwen25_vl::{Grid, Part, Patches, Picture, VisionMessage};
@@ -14,6 +15,8 @@ use illumine_models::sampling::SamplingParams;
 use illumine_models::tokenizer::{ChatTokenizer, Role};
 use illumine_models::verify::verify;
 use serde_json::Value;
+
+use support::device;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/qwen25_vl")
@@ -27,7 +30,7 @@ fn whole() -> PathBuf {
 fn model(folder: &Path) -> VisionLanguageModel {
     let folder = ModelFolder::open(folder).unwrap();
     let tokenizer = ChatTokenizer::from_folder(&whole()).unwrap();
-    VisionLanguageModel::new(folder, tokenizer, &Device::flex()).unwrap()
+    VisionLanguageModel::new(folder, tokenizer, &device()).unwrap()
 }
 
 fn picture(number: usize) -> Picture {
@@ -63,7 +66,7 @@ fn chats() -> Vec<Value> {
 
 #[test]
 fn prompts_with_pictures_equal_transformers() {
-    let model = VisionLanguageModel::load(&whole(), &Device::flex()).unwrap();
+    let model = VisionLanguageModel::load(&whole(), &device()).unwrap();
     let chats = chats();
     assert!(chats.len() >= 3);
     for chat in chats {
@@ -265,7 +268,7 @@ fn verify_passes_and_notices_a_difference() {
     for entry in std::fs::read_dir(root()).unwrap() {
         let folder = entry.unwrap().path();
         let reference = folder.join("reference.safetensors");
-        let report = verify(&folder, &reference, &Device::flex(), 1e-4).unwrap();
+        let report = verify(&folder, &reference, &device(), 1e-4).unwrap();
         assert!(report.passed, "{}: {report:?}", folder.display());
         assert!(report.checks[0].compared > 100);
     }
@@ -282,7 +285,7 @@ fn verify_passes_and_notices_a_difference() {
         bytes[place..place + 4].copy_from_slice(&3.0_f32.to_le_bytes());
     }
     std::fs::write(&changed, bytes).unwrap();
-    let report = verify(&folder, &changed, &Device::flex(), 1e-4).unwrap();
+    let report = verify(&folder, &changed, &device(), 1e-4).unwrap();
     assert!(!report.passed, "{report:?}");
 }
 
@@ -356,14 +359,14 @@ fn bad_folders_name_file_and_field() {
     ];
     for (file, change, field) in cases {
         let dir = changed(file, change);
-        let error = VisionLanguageModel::load(dir.path(), &Device::flex()).unwrap_err();
+        let error = VisionLanguageModel::load(dir.path(), &device()).unwrap_err();
         let text = error.to_string();
         assert!(text.contains(field), "{field}: {text}");
         assert!(text.contains(&dir.path().display().to_string()), "{text}");
         assert_eq!(error.code(), "model_file_malformed", "{text}");
     }
     let dir = changed(config, |c| c["vision_config"]["depth"] = 900_000.into());
-    let error = VisionLanguageModel::load(dir.path(), &Device::flex()).unwrap_err();
+    let error = VisionLanguageModel::load(dir.path(), &device()).unwrap_err();
     assert!(
         error.to_string().contains("visual.blocks.1.norm1.weight"),
         "{error}"
@@ -371,24 +374,19 @@ fn bad_folders_name_file_and_field() {
     let dir = changed(config, |c| {
         c["vision_config"]["intermediate_size"] = 5.into()
     });
-    let error = VisionLanguageModel::load(dir.path(), &Device::flex()).unwrap_err();
+    let error = VisionLanguageModel::load(dir.path(), &device()).unwrap_err();
     assert_eq!(error.code(), "model_tensor_shape", "{error}");
 }
 
 #[test]
 fn text_and_vision_loaders_refuse_each_others_folders() {
-    let error = load_folder(&whole(), &Device::flex())
-        .unwrap_err()
-        .to_string();
+    let error = load_folder(&whole(), &device()).unwrap_err().to_string();
     assert!(
         error.contains("model_type") && error.contains("config.json"),
         "{error}"
     );
     let text = root().parent().unwrap().join("qwen3/ungrouped");
     let folder = ModelFolder::open(&text).unwrap();
-    let error = folder
-        .load_vision_model(&Device::flex())
-        .unwrap_err()
-        .to_string();
+    let error = folder.load_vision_model(&device()).unwrap_err().to_string();
     assert!(error.contains("model_type"), "{error}");
 }

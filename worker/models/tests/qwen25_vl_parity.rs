@@ -2,14 +2,18 @@
 //! made by `infra/parity/qwen25_vl.py`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use illumine_models::load::SafetensorsFile;
 use illumine_models::qwen3::KvCache;
 use illumine_models::qwen25_vl::text::Positions;
 use illumine_models::qwen25_vl::weights::load_qwen25_vl;
 use illumine_models::qwen25_vl::{Grid, Inputs, Patches, Qwen25Vl, Qwen25VlConfig};
+
+use support::device;
 
 const TOLERANCE: f32 = 1e-4;
 
@@ -35,7 +39,7 @@ fn config(folder: &Path) -> Qwen25VlConfig {
 
 fn load(folder: &Path) -> Qwen25Vl {
     let mut weights = illumine_models::load::Weights::open(folder).unwrap();
-    load_qwen25_vl(&config(folder), &mut weights, &Device::flex()).unwrap()
+    load_qwen25_vl(&config(folder), &mut weights, &device()).unwrap()
 }
 
 struct Reference {
@@ -80,7 +84,7 @@ fn logits_of_the_whole_batch() {
         let what = folder.display();
         let reference = reference(&folder);
         let model = load(&folder);
-        let ours = floats(model.forward(&reference.inputs, &Device::flex()).unwrap());
+        let ours = floats(model.forward(&reference.inputs, &device()).unwrap());
         assert_eq!(ours.len(), reference.logits.len(), "{what}");
         let vocab = model.config.text.vocab_size;
         let rows = ours.chunks(vocab).zip(reference.logits.chunks(vocab));
@@ -105,11 +109,11 @@ fn pictures_change_the_logits() {
     let folder = fixture("several_pictures");
     let model = load(&folder);
     let mut inputs = reference(&folder).inputs;
-    let before = floats(model.forward(&inputs, &Device::flex()).unwrap());
+    let before = floats(model.forward(&inputs, &device()).unwrap());
     for value in inputs.patches.pixel_values.iter_mut().take(24) {
         *value += 1.0;
     }
-    let after = floats(model.forward(&inputs, &Device::flex()).unwrap());
+    let after = floats(model.forward(&inputs, &device()).unwrap());
     let moved = before
         .iter()
         .zip(&after)
@@ -146,7 +150,7 @@ fn first_row(folder: &Path, reference: &Reference) -> Inputs {
 
 #[test]
 fn greedy_decoding_with_the_cache() {
-    let device = Device::flex();
+    let device = device();
     for folder in fixtures() {
         let what = folder.display();
         let reference = reference(&folder);
@@ -183,7 +187,7 @@ fn what_does_not_fit_is_refused_by_name() {
     let refused = |change: &dyn Fn(&mut Inputs), word: &str| {
         let mut inputs = good.clone();
         change(&mut inputs);
-        let error = model.forward(&inputs, &Device::flex()).unwrap_err();
+        let error = model.forward(&inputs, &device()).unwrap_err();
         assert_eq!(error.code(), "model_request_invalid");
         assert!(error.to_string().contains(word), "{error}");
     };

@@ -2,6 +2,8 @@
 //! fixtures are made by `infra/parity/qwen3.py`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -9,6 +11,8 @@ use illumine_models::load::{ModelFolder, SafetensorsFile};
 use illumine_models::qwen3::cpu::{CpuDecoder, Precision, Scratch, SequenceCache};
 use illumine_models::qwen3::{KvCache, Qwen3, padding_mask, segment_mask};
 use illumine_models::verify::verify;
+
+use support::device;
 
 const TOLERANCE: f32 = 1e-4;
 
@@ -96,7 +100,7 @@ fn load(folder: &Path, device: &Device) -> Qwen3 {
 
 #[test]
 fn full_forward_of_one_sequence() {
-    let device = Device::flex();
+    let device = device();
     for folder in fixtures() {
         let reference = Reference::open(&folder);
         let ids = ints(reference.row_ids(0), [1, reference.tokens], &device);
@@ -108,7 +112,7 @@ fn full_forward_of_one_sequence() {
 
 #[test]
 fn left_padded_batch() {
-    let device = Device::flex();
+    let device = device();
     for folder in fixtures() {
         let reference = Reference::open(&folder);
         let shape = [reference.batch, reference.tokens];
@@ -136,7 +140,7 @@ fn on_tokens(ours: &[f32], reference: &Reference) -> (Vec<f32>, Vec<f32>) {
 
 #[test]
 fn cached_decoding_step_by_step() {
-    let device = Device::flex();
+    let device = device();
     for folder in fixtures() {
         let reference = Reference::open(&folder);
         let model = load(&folder, &device);
@@ -161,16 +165,20 @@ fn cached_decoding_step_by_step() {
 fn verify_passes_by_the_module_and_by_the_cpu_decoder() {
     for folder in fixtures() {
         let reference = folder.join("reference.safetensors");
-        let report = verify(&folder, &reference, &Device::flex(), TOLERANCE).unwrap();
+        let report = verify(&folder, &reference, &device(), TOLERANCE).unwrap();
         let names: Vec<&str> = report.checks.iter().map(|check| check.name).collect();
-        assert_eq!(names, ["forward", "decode", "prefill"]);
+        match device() == Device::flex() {
+            true => assert_eq!(names, ["forward", "decode", "prefill"]),
+            false => assert_eq!(names, ["forward"], "the CPU's own code is for flex alone"),
+        }
+        assert_eq!(report.device, format!("{:?}", device()));
         assert!(report.passed, "{}: {report:?}", folder.display());
     }
 }
 
 #[test]
 fn packed_segments_do_not_see_each_other() {
-    let device = Device::flex();
+    let device = device();
     for folder in fixtures() {
         let reference = Reference::open(&folder);
         let model = load(&folder, &device);
@@ -200,7 +208,7 @@ fn packed_segments_do_not_see_each_other() {
 fn gradients_reach_every_parameter() {
     use burn::module::Module;
     let folder = &fixtures()[0];
-    let model = load(folder, &Device::flex().autodiff());
+    let model = load(folder, &device().autodiff());
     let parameters = burn::module::list_param_ids(&model).len();
     assert!(model.num_params() > 0);
     let sums = gradient_sums(folder, model);
@@ -221,7 +229,7 @@ fn gradients_reach_the_router_and_the_chosen_experts_alone() {
     ];
     for (name, module, expected) in cases {
         let folder = fixture(name);
-        let model = load(&folder, &Device::flex().autodiff());
+        let model = load(&folder, &device().autodiff());
         let parameters = burn::module::list_param_ids(&model).len();
         let sums = gradient_sums(&folder, model);
         assert_eq!(sums.len(), parameters);
@@ -241,7 +249,7 @@ fn gradients_reach_the_router_and_the_chosen_experts_alone() {
 fn gradient_sums(folder: &Path, mut model: Qwen3) -> Vec<(String, f32)> {
     use illumine_models::qwen3::weights::{Slot, weight_specs};
     let reference = Reference::open(folder);
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     let ids = ints(reference.row_ids(0), [1, reference.tokens], &device);
     let loss = model.forward(ids, None, None).powi_scalar(2).mean();
     let gradients = loss.backward();

@@ -1,6 +1,7 @@
 //! Everything that the two commands need beside a Rust toolchain.
 
 pub mod library;
+pub mod libtorch;
 pub mod packages;
 pub mod python;
 pub mod wasm;

@@ -50,6 +50,13 @@ pub const TEST: &[Package] = &[
     },
 ];
 
+pub const LIBTORCH: &[Package] = &[Package {
+    program: "c++",
+    debian: "g++",
+    homebrew: None,
+    what_for: "LibTorch's bindings",
+}];
+
 /// Installs those packages whose program is missing.
 pub fn ensure(packages: &[Package]) -> Result<()> {
     let missing: Vec<&Package> = packages

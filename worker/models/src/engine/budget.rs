@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(budget.blocks(65), 512 << 10);
         budget.check(100, 1700, true).unwrap();
         let error = budget.check(100, 3000, true).unwrap_err().to_string();
-        for part in ["max_tokens", "3000", "100", "13 MiB", "8 MiB"] {
+        for part in ["max_tokens", "3000", "100", "12 MiB", "8 MiB"] {
             assert!(error.contains(part), "{part} in {error}");
         }
         assert!(budget.check(1, 2000, false).is_err());

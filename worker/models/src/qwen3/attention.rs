@@ -87,7 +87,7 @@ impl SelfAttention {
 /// over keys and values `[batch, kv_heads, keys, head_dim]`, the heads side by
 /// side in the result `[batch, tokens, kv_heads × groups × head_dim]`. `bias`
 /// has shape `[batch, 1, 1, tokens, keys]`.
-pub(crate) fn grouped_attention(
+pub fn grouped_attention(
     query: Tensor<4>,
     key: Tensor<4>,
     value: Tensor<4>,

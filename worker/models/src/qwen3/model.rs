@@ -187,15 +187,18 @@ fn arange(start: usize, tokens: usize, device: &Device) -> Tensor<2, Int> {
 /// `[1, 1, 1, tokens, past + tokens]`, zero where a key may be seen. Every token
 /// sees itself, so what is hidden can be infinitely far away: the exponential of
 /// infinity costs nothing, that of a large number is slow in the C library.
-pub(crate) fn causal_bias(past: usize, tokens: usize, device: &Device) -> Tensor<5> {
+pub fn causal_bias(past: usize, tokens: usize, device: &Device) -> Tensor<5> {
     let hidden = causal_mask(past, tokens, device);
     Tensor::<4>::zeros([1, 1, tokens, past + tokens], device)
         .mask_fill(hidden, f32::NEG_INFINITY)
         .unsqueeze_dim(2)
 }
 
-/// `[batch, 1, 1, tokens, keys]`, zero where a key may be seen.
-pub(crate) fn score_bias(mask: Tensor<4, Bool>) -> Tensor<5> {
+/// `[batch, 1, 1, tokens, keys]`, zero where a key may be seen, of a mask
+/// `[batch, 1, tokens, keys]` whose `true` hides. Added to the scores, and not
+/// handed to the device's own attention: burn-tch 0.22 would pass it to torch,
+/// where `true` means the opposite.
+pub fn score_bias(mask: Tensor<4, Bool>) -> Tensor<5> {
     let [batch, heads, tokens, keys] = mask.dims();
     mask.float()
         .mul_scalar(HIDDEN)

@@ -86,7 +86,7 @@ fn exp(x: f32) -> f32 {
         8.333_452e-3,
         4.166_579_6e-2,
         1.666_666_5e-1,
-        5.000_000_1e-1,
+        0.5,
     ];
     // Comparisons in place of `clamp` and `max`: they keep what is not a number.
     let x = if x < -87.0 { -87.0 } else { x };
