@@ -38,6 +38,16 @@ SHAPES = {
         num_key_value_heads=4,
         head_dim=64,
     ),
+    # Qwen3-0.6B.
+    "600 M": dict(
+        vocab_size=151_936,
+        hidden_size=1024,
+        intermediate_size=3072,
+        num_hidden_layers=28,
+        num_attention_heads=16,
+        num_key_value_heads=8,
+        head_dim=128,
+    ),
 }
 
 
