@@ -101,7 +101,8 @@ def in_process(command, threads):
 
 def median(command, threads, rounds):
     runs = [in_process(command, threads) for _ in range(rounds)]
-    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+    timings = [key for key in runs[0] if key.endswith("_ms")]
+    return {key: statistics.median(run[key] for run in runs) for key in timings}
 
 
 def main():

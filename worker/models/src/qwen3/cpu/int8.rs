@@ -279,28 +279,39 @@ mod x86 {
     ) -> [f32; N] {
         let shift = _mm512_set1_epi8(-128);
         let mut sums = [[_mm512_setzero_ps(); 2]; N];
-        let blocks = weights.scales.len();
-        for block in 0..blocks {
-            // SAFETY: `block` is below the number of blocks of every slice; a
-            // prefetch may be anywhere.
-            unsafe {
-                let source = weights.values.as_ptr().add(block * BLOCK);
-                _mm_prefetch::<_MM_HINT_T0>(source.wrapping_add(PREFETCH_BYTES));
-                let w = _mm512_xor_si512(_mm512_loadu_si512(source.cast()), shift);
-                let w_scale = *weights.scales.get_unchecked(block);
-                for n in 0..N {
-                    let x = inputs[n].values.as_ptr().add(block * BLOCK);
-                    let start = corrections[n].as_ptr().add(block * BLOCK / 4);
-                    let dot = _mm512_dpbusd_epi32(
-                        _mm512_loadu_si512(start.cast()),
-                        w,
-                        _mm512_loadu_si512(x.cast()),
-                    );
-                    let scale = w_scale * *inputs[n].scales.get_unchecked(block);
-                    let sum = &mut sums[n][block % 2];
-                    *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), _mm512_set1_ps(scale), *sum);
+        // A macro and not a variable index, which would keep the sums in memory.
+        macro_rules! add {
+            ($block:expr, $sum:literal) => {
+                // SAFETY: the block is below the number of blocks of every slice; a
+                // prefetch may be anywhere.
+                unsafe {
+                    let source = weights.values.as_ptr().add($block * BLOCK);
+                    _mm_prefetch::<_MM_HINT_T0>(source.wrapping_add(PREFETCH_BYTES));
+                    let w = _mm512_xor_si512(_mm512_loadu_si512(source.cast()), shift);
+                    let w_scale = *weights.scales.get_unchecked($block);
+                    for n in 0..N {
+                        let x = inputs[n].values.as_ptr().add($block * BLOCK);
+                        let start = corrections[n].as_ptr().add($block * BLOCK / 4);
+                        let dot = _mm512_dpbusd_epi32(
+                            _mm512_loadu_si512(start.cast()),
+                            w,
+                            _mm512_loadu_si512(x.cast()),
+                        );
+                        let scale =
+                            _mm512_set1_ps(w_scale * *inputs[n].scales.get_unchecked($block));
+                        sums[n][$sum] =
+                            _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), scale, sums[n][$sum]);
+                    }
                 }
-            }
+            };
+        }
+        let blocks = weights.scales.len();
+        for pair in 0..blocks / 2 {
+            add!(2 * pair, 0);
+            add!(2 * pair + 1, 1);
+        }
+        if blocks % 2 == 1 {
+            add!(blocks - 1, 0);
         }
         let mut dots = [0.0; N];
         for n in 0..N {

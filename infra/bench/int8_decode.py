@@ -1,7 +1,7 @@
 """Decoding of 8-bit weights beside `llama.cpp`, on the same random weights.
 
     pip install numpy gguf safetensors llama-cpp-python
-    python infra/bench/llama_cpp.py target/release/examples/bench_decode FOLDER
+    python infra/bench/int8_decode.py target/release/examples/bench_decode FOLDER
 
 FOLDER is a Hugging Face folder of a dense Qwen3 with a tied head, as
 `infra/bench/qwen3_decode.py` makes them. Its weights are written to a GGUF file
