@@ -21,8 +21,9 @@
 //! - [`engine::Engine`]: one model, of text or of text and pictures, serving many
 //!   requests at once.
 //! - [`constrain::Constraint`]: answers that must be tags or JSON.
-//! - [`qwen3::cpu::CpuDecoder`]: the decode step behind it, for several
-//!   sequences at once, with exact, bf16 or int8 weights.
+//! - [`qwen3::cpu::CpuDecoder`]: what these run on the CPU, without the module:
+//!   prompts and steps of several sequences at once, with exact, bf16 or int8
+//!   weights.
 //! - [`lora`]: adapters in `peft` layout, several beside one model; a request
 //!   names the one that it wants.
 //! - [`generate::VisionLanguageModel`]: the same for [`qwen25_vl`], with pictures.

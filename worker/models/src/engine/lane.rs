@@ -16,7 +16,7 @@ use crate::qwen25_vl::Patches;
 /// Keys and values of one sequence.
 #[derive(Debug)]
 pub(super) enum Lane {
-    /// In blocks, for the CPU's decode step.
+    /// In blocks, for the CPU's own code.
     Paged {
         cache: SequenceCache,
         adapter: Option<Arc<Loaded<Adapted>>>,

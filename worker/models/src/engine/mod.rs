@@ -19,9 +19,9 @@
 //! - **Chunked prefill** (Agrawal et al., arXiv:2308.16369): a prompt is read a
 //!   block at a time, between the steps of the others.
 //! - **Independence**: a request's text is bit for bit what it would get alone.
-//!   The decode step adds in the same order for one sequence and for many, a
-//!   block is always read as a block of its own, only blocks read that way are
-//!   shared, and every request has its own random numbers.
+//!   The CPU's code adds in the same order for one token and for many, of one
+//!   sequence or of several; elsewhere a block is always read as a block of its
+//!   own. Every request has its own random numbers.
 //! - **Adapters** ([`crate::lora`]): each request may name one of the model's; all
 //!   share the base's products in a step (as in Chen et al., *Punica*,
 //!   arXiv:2310.18547), and each has its own prefixes.

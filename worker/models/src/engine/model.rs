@@ -158,7 +158,7 @@ impl EngineModel {
         }
     }
 
-    /// The CPU's decode step, of text models on `flex` alone.
+    /// The CPU's own code, of text models on `flex` alone.
     pub(super) fn decoder(&self) -> Option<&CpuDecoder> {
         match self {
             Self::Text(model) => model.decoder(),

@@ -1,4 +1,4 @@
-//! One sequence being decoded, on the CPU's decode step or on a device.
+//! One sequence being decoded, by the CPU's own code or by the module on a device.
 
 use super::language_model::{Adapted, LanguageModel, Network};
 use super::request::CancelFlag;

@@ -24,11 +24,6 @@ impl KvCache {
         self.layers.first().map_or(0, |layer| layer.len)
     }
 
-    /// Number of layers.
-    pub fn num_layers(&self) -> usize {
-        self.layers.len()
-    }
-
     /// Whether nothing has been appended yet.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,4 +1,4 @@
-//! Adapters in a decode step: `y += scale · B (A x)`, for the rows of a batch
+//! Adapters in a pass over the model: `y += scale · B (A x)`, for the rows of a batch
 //! that have one, each its own.
 //!
 //! Source: see [`crate::lora`]. The base's weights are read once for all rows,
