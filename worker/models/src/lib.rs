@@ -46,6 +46,7 @@ pub mod precision;
 pub mod prompt;
 pub mod qwen25_vl;
 pub mod qwen3;
+pub mod qwen_image;
 pub mod sampling;
 pub mod save;
 pub mod tokenizer;

@@ -1,0 +1,14 @@
+//! Qwen-Image and Qwen-Image-Edit (arXiv 2508.02324): pictures from words, and
+//! pictures from pictures and words.
+//!
+//! ```text
+//! prompt (+ pictures) ──▶ prompt encoder (Qwen2.5-VL) ──┐
+//! pictures ──▶ VAE encoder ──▶ latents ─────────────────┤
+//! noise (seed) ─────────────────────────────────────────┴▶ transformer × steps ──▶ VAE decoder ──▶ picture
+//! ```
+//!
+//! - [`request`]: what is asked for, and who watches it being drawn.
+
+pub mod request;
+
+pub use request::{DrawRequest, DrawWatch, ImageMode, ImageModelInfo, ImagePipeline};
