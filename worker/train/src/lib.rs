@@ -18,6 +18,7 @@
 pub mod corpus;
 pub mod error;
 pub mod evaluate;
+pub mod painter;
 pub mod sft;
 pub mod tokenizer;
 

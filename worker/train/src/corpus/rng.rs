@@ -34,6 +34,17 @@ impl Rng {
         low + self.below(high + 1 - low)
     }
 
+    /// Uniform over 0 to 1, without 1.
+    pub fn unit(&mut self) -> f32 {
+        // As many bits as a float holds.
+        (self.bits() >> 40) as f32 / (1_u64 << 24) as f32
+    }
+
+    /// Uniform over `low` to `high`.
+    pub fn range(&mut self, low: f32, high: f32) -> f32 {
+        low + (high - low) * self.unit()
+    }
+
     /// True in `percent` of a hundred draws.
     pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
