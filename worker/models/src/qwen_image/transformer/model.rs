@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::nn::{LinearConfig, RmsNorm, RmsNormConfig};
-use burn::tensor::{DType, Tensor, TensorData, activation::silu};
+use burn::tensor::{DType, Int, Tensor, TensorData, activation::silu};
 
 use super::block::{Step, TransformerBlock};
 use super::config::TransformerConfig;
@@ -50,6 +50,18 @@ pub struct Conditions {
     bias: Option<Tensor<4>>,
     /// Tokens of the picture that is drawn, then of the pictures beside it.
     runs: Vec<usize>,
+}
+
+impl Conditions {
+    /// Those of some rows of the batch.
+    pub fn keep(&self, rows: &Tensor<1, Int>) -> Self {
+        Self {
+            text: self.text.clone().select(0, rows.clone()),
+            bias: self.bias.clone().map(|bias| bias.select(0, rows.clone())),
+            rope: self.rope.clone(),
+            runs: self.runs.clone(),
+        }
+    }
 }
 
 impl QwenImageTransformer {
