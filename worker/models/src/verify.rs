@@ -4,7 +4,8 @@
 //! (integers) and `logits` `[batch, tokens, vocab]`, as `infra/parity/qwen3.py`
 //! writes them with `transformers`; for a model that looks at pictures also
 //! `pixel_values` `[patches, numbers]` and `image_grid_thw` `[pictures, 3]`
-//! (`infra/parity/qwen25_vl.py`).
+//! (`infra/parity/qwen25_vl.py`). References of Qwen-Image's parts have other
+//! tensors: [`crate::qwen_image::transformer::verify`].
 
 use std::path::Path;
 
@@ -15,6 +16,7 @@ use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::load::{ModelFolder, SafetensorsFile};
 use crate::lora;
+use crate::qwen_image::transformer;
 use crate::qwen3::cpu::{
     CpuAdapter, CpuDecoder, Precision, PromptPictures, Scratch, SequenceCache,
 };
@@ -50,7 +52,7 @@ pub struct Check {
 }
 
 impl Check {
-    fn new(name: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str) -> Self {
         Self {
             name,
             max_abs_diff: 0.0,
@@ -58,7 +60,7 @@ impl Check {
         }
     }
 
-    fn add(&mut self, ours: &[f32], theirs: &[f32]) {
+    pub(crate) fn add(&mut self, ours: &[f32], theirs: &[f32]) {
         self.compared += ours.len();
         for (a, b) in ours.iter().zip(theirs) {
             self.max_abs_diff = worse(self.max_abs_diff, (a - b).abs());
@@ -67,6 +69,18 @@ impl Check {
 }
 
 impl Report {
+    fn new(device: &Device, checks: Vec<Check>, tolerance: f32) -> Self {
+        let mut report = Self {
+            device: format!("{device:?}"),
+            checks,
+            tolerance,
+            passed: false,
+        };
+        // A difference that is not a number is above every tolerance.
+        report.passed = report.max_abs_diff() <= tolerance;
+        report
+    }
+
     /// The largest difference of all checks.
     pub fn max_abs_diff(&self) -> f32 {
         self.checks
@@ -112,6 +126,9 @@ fn run(
     device: &Device,
     tolerance: f32,
 ) -> Result<Report> {
+    if let Some(check) = transformer::verify::check(model_dir, reference, device)? {
+        return Ok(Report::new(device, vec![check], tolerance));
+    }
     let folder = ModelFolder::open(model_dir)?;
     let inputs = Inputs::read(reference, folder.config.vocab_size)?;
     let checks = match &folder.vision {
@@ -120,15 +137,7 @@ fn run(
         }
         None => inputs.text_checks(&folder, lora_dir, device, reference)?,
     };
-    let mut report = Report {
-        device: format!("{device:?}"),
-        checks,
-        tolerance,
-        passed: false,
-    };
-    // A difference that is not a number is above every tolerance.
-    report.passed = report.max_abs_diff() <= tolerance;
-    Ok(report)
+    Ok(Report::new(device, checks, tolerance))
 }
 
 struct Inputs {

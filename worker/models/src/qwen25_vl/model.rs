@@ -104,6 +104,17 @@ impl Qwen25Vl {
     /// [`ModelError::Request`] when ids are outside the vocabulary, when patches
     /// do not fit their grids, or grids their places in the prompts.
     pub fn forward(&self, inputs: &Inputs, device: &Device) -> Result<Tensor<3>> {
+        Ok(self
+            .language_model
+            .logits(self.hidden_states(inputs, device)?))
+    }
+
+    /// Final states `[batch, tokens, hidden]`, after the last norm; those at
+    /// padding mean nothing.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn hidden_states(&self, inputs: &Inputs, device: &Device) -> Result<Tensor<3>> {
         let tokens = inputs.tokens.max(1);
         let positions = self.positions(inputs)?;
         let x = self.embed(inputs, device)?;
@@ -111,10 +122,8 @@ impl Qwen25Vl {
         let mask = TensorData::new(inputs.attention_mask.clone(), shape);
         let (_, mask) = padding_mask(Tensor::<2, Int>::from_data(mask, device));
         let rotary = self.rotary(&positions, device);
-        let hidden = self
-            .language_model
-            .forward(x, &rotary, Some(&score_bias(mask)), None);
-        Ok(self.language_model.logits(hidden))
+        let bias = score_bias(mask);
+        Ok(self.language_model.forward(x, &rotary, Some(&bias), None))
     }
 
     /// Where the tokens of `inputs` stand.
@@ -147,7 +156,8 @@ impl Qwen25Vl {
         }
         let values = inputs.patches.pixel_values.clone();
         let size = [values.len() / vision.patch_width(), vision.patch_width()];
-        let pixels = Tensor::from_data(TensorData::new(values, size), device);
+        let options = (device, self.visual.patch_embed.weight.val().dtype());
+        let pixels = Tensor::from_data(TensorData::new(values, size), options);
         let pictures = self.visual.forward(pixels, grids);
 
         // Each place takes its own row, or the next vector of the pictures.

@@ -6,7 +6,7 @@
 
 use burn::module::Param;
 use burn::nn::{Embedding, RmsNorm};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
 use super::config::Qwen25VlConfig;
 use super::model::Qwen25Vl;
@@ -42,8 +42,25 @@ pub fn load_qwen25_vl(
     weights: &mut Weights,
     device: &Device,
 ) -> Result<Qwen25Vl> {
+    load_qwen25_vl_as(config, weights, device, DType::F32)
+}
+
+/// [`load_qwen25_vl`] with the weights as `dtype`, f32 or bf16.
+///
+/// # Errors
+/// As [`load_qwen25_vl`].
+pub fn load_qwen25_vl_as(
+    config: &Qwen25VlConfig,
+    weights: &mut Weights,
+    device: &Device,
+    dtype: DType,
+) -> Result<Qwen25Vl> {
     let (vision, text) = names(weights);
-    let mut reader = Reader { weights, device };
+    let mut reader = Reader {
+        weights,
+        device,
+        dtype,
+    };
     Ok(Qwen25Vl {
         visual: reader.tower(config, vision)?,
         language_model: reader.decoder(config, text)?,
@@ -63,7 +80,12 @@ pub fn load_cpu(
 ) -> Result<(VisionTower, CpuDecoder)> {
     let (vision, text) = names(weights);
     let decoder = CpuDecoder::load_qwen25_vl(weights, config, text, precision)?;
-    let tower = Reader { weights, device }.tower(config, vision)?;
+    let mut reader = Reader {
+        weights,
+        device,
+        dtype: DType::F32,
+    };
+    let tower = reader.tower(config, vision)?;
     Ok((tower, decoder))
 }
 
@@ -114,6 +136,7 @@ pub(crate) fn text_specs(text: &Qwen3Config, at: &str) -> Vec<WeightSpec> {
 struct Reader<'a> {
     weights: &'a mut Weights,
     device: &'a Device,
+    dtype: DType,
 }
 
 impl Reader<'_> {
@@ -255,7 +278,7 @@ impl Reader<'_> {
     fn parameter<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
         Param::from_tensor(Tensor::from_data(
             TensorData::new(values, shape),
-            self.device,
+            (self.device, self.dtype),
         ))
     }
 }

@@ -10,5 +10,7 @@
 //! - [`request`]: what is asked for, and who watches it being drawn.
 
 pub mod request;
+pub mod scheduler;
+pub mod transformer;
 
 pub use request::{DrawRequest, DrawWatch, ImageMode, ImageModelInfo, ImagePipeline};
