@@ -16,7 +16,7 @@ use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::load::{ModelFolder, SafetensorsFile};
 use crate::lora;
-use crate::qwen_image::transformer;
+use crate::qwen_image::{transformer, vae};
 use crate::qwen3::cpu::{
     CpuAdapter, CpuDecoder, Precision, PromptPictures, Scratch, SequenceCache,
 };
@@ -128,6 +128,9 @@ fn run(
 ) -> Result<Report> {
     if let Some(check) = transformer::verify::check(model_dir, reference, device)? {
         return Ok(Report::new(device, vec![check], tolerance));
+    }
+    if let Some(checks) = vae::verify::checks(model_dir, reference, device)? {
+        return Ok(Report::new(device, checks, tolerance));
     }
     let folder = ModelFolder::open(model_dir)?;
     let inputs = Inputs::read(reference, folder.config.vocab_size)?;

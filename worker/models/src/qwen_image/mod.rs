@@ -12,5 +12,6 @@
 pub mod request;
 pub mod scheduler;
 pub mod transformer;
+pub mod vae;
 
 pub use request::{DrawRequest, DrawWatch, ImageMode, ImageModelInfo, ImagePipeline};
