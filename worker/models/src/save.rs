@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
+use serde::Serialize;
 
 use crate::error::{ModelError, Result};
 use crate::load::transpose;
@@ -61,8 +62,7 @@ fn save_config(config: &Qwen3Config, path: &Path, weight_type: WeightType) -> Re
         fields.insert("dtype".to_owned(), name.into());
         fields.retain(|_, value| !value.is_null());
     }
-    let text = serde_json::to_string_pretty(&json).map_err(malformed)?;
-    write_whole(path, |part| std::fs::write(part, text.as_bytes()))
+    write_json(path, &json)
 }
 
 fn save_weights(
@@ -72,7 +72,7 @@ fn save_weights(
     weight_type: WeightType,
 ) -> Result<()> {
     let mut model = model.clone();
-    let mut buffers = Vec::new();
+    let mut tensors = Vec::new();
     for (spec, slot) in weight_specs(config).into_iter().zip(model.slots()) {
         let values = match slot {
             Slot::Projection(param) => {
@@ -88,18 +88,56 @@ fn save_weights(
             let reason = format!("`{}` does not have the configuration's shape", spec.name);
             return Err(ModelError::malformed(path, reason));
         }
-        buffers.push((spec, encode(&values, weight_type)));
+        tensors.push(StoredTensor::new(
+            spec.name,
+            &spec.shape,
+            &values,
+            weight_type,
+        ));
     }
+    save_tensors(path, &tensors, weight_type)
+}
 
+/// A tensor as a safetensors file holds it.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredTensor {
+    name: String,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl StoredTensor {
+    /// `values`, row-major, rounded to `weight_type`.
+    pub(crate) fn new(
+        name: String,
+        shape: &[usize],
+        values: &[f32],
+        weight_type: WeightType,
+    ) -> Self {
+        Self {
+            name,
+            shape: shape.to_vec(),
+            bytes: encode(values, weight_type),
+        }
+    }
+}
+
+/// Writes one safetensors file, whole or not at all; `tensors` were rounded to
+/// `weight_type`.
+pub(crate) fn save_tensors(
+    path: &Path,
+    tensors: &[StoredTensor],
+    weight_type: WeightType,
+) -> Result<()> {
     let dtype = match weight_type {
         WeightType::F32 => Dtype::F32,
         WeightType::Bf16 => Dtype::BF16,
     };
-    let mut views = Vec::with_capacity(buffers.len());
-    for (spec, bytes) in &buffers {
-        let view = TensorView::new(dtype, spec.shape.clone(), bytes)
-            .map_err(|error| ModelError::malformed(path, error.to_string()))?;
-        views.push((spec.name.as_str(), view));
+    let mut views = Vec::with_capacity(tensors.len());
+    for StoredTensor { name, shape, bytes } in tensors {
+        let view = TensorView::new(dtype, shape.clone(), bytes)
+            .map_err(|error| ModelError::malformed(path, format!("`{name}`: {error}")))?;
+        views.push((name.as_str(), view));
     }
     // transformers refuses a file whose metadata does not name its framework.
     let metadata = [("format".to_owned(), "pt".to_owned())].into();
@@ -107,6 +145,13 @@ fn save_weights(
         safetensors::serialize_to_file(views, Some(metadata), part)
             .map_err(|error| std::io::Error::other(error.to_string()))
     })
+}
+
+/// Writes `value` as a JSON file, whole or not at all.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| ModelError::malformed(path, error.to_string()))?;
+    write_whole(path, |part| std::fs::write(part, text.as_bytes()))
 }
 
 fn read_back<const D: usize>(tensor: Tensor<D>, path: &Path) -> Result<Vec<f32>> {

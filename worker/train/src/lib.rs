@@ -9,6 +9,7 @@
 //! - [`corpus`]: prompts and documents made from templates, for the demo policy;
 //! - [`tokenizer`]: trains and writes a byte-level BPE with its chat template;
 //! - [`sft`]: supervised fine-tuning with checkpoints that resume exactly;
+//! - [`picture_vae`]: an autoencoder of pictures; [`optim`]: AdamW over any module;
 //! - the binary `demo-models`: all of it in one command.
 //!
 //! # Test alone
@@ -19,6 +20,8 @@ pub mod corpus;
 pub mod error;
 pub mod evaluate;
 pub mod painter;
+pub mod optim;
+pub mod picture_vae;
 pub mod sft;
 pub mod tokenizer;
 

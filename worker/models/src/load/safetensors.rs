@@ -239,11 +239,19 @@ impl Weights {
     /// [`ModelError::Io`] when neither layout is there or a shard is missing,
     /// [`ModelError::Malformed`] when a file is damaged.
     pub fn open(dir: &Path) -> Result<Self> {
-        let index = dir.join("model.safetensors.index.json");
+        Self::open_named(dir, "model")
+    }
+
+    /// [`Self::open`] for weights in `<stem>.safetensors`, or its shards.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_named(dir: &Path, stem: &str) -> Result<Self> {
+        let index = dir.join(format!("{stem}.safetensors.index.json"));
         if index.is_file() {
             Self::open_sharded(dir, &index)
         } else {
-            Self::open_single(&dir.join("model.safetensors"))
+            Self::open_single(&dir.join(format!("{stem}.safetensors")))
         }
     }
 

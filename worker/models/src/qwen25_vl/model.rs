@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::config::Qwen25VlConfig;
+use super::config::{Qwen25VlConfig, VisionConfig};
 use super::processor::{Grid, Patches};
 use super::text::mrope::multimodal_rotary;
 use super::text::{Positions, TextDecoder};
@@ -39,6 +39,59 @@ pub struct Inputs {
     pub patches: Patches,
 }
 
+impl Inputs {
+    /// Where the tokens stand.
+    ///
+    /// # Errors
+    /// [`ModelError::Request`] when patches do not fit their grids, or grids
+    /// their places in the prompts.
+    pub fn positions(&self, config: &Qwen25VlConfig) -> Result<Positions> {
+        let Self {
+            input_ids,
+            attention_mask,
+            tokens,
+            patches,
+        } = self;
+        let whole = *tokens > 0 && input_ids.len().is_multiple_of(*tokens);
+        if !whole || attention_mask.len() != input_ids.len() {
+            let reason = "is no whole number of rows, or `attention_mask` has another size";
+            return Err(refuse("input_ids", reason));
+        }
+        patches.check(&config.vision)?;
+        let grids = &patches.image_grid_thw;
+        Positions::new(config, input_ids, attention_mask, *tokens, grids)
+    }
+}
+
+impl Patches {
+    /// Whether the numbers are those that the grids ask for.
+    pub(crate) fn check(&self, vision: &VisionConfig) -> Result<()> {
+        let grids = &self.image_grid_thw;
+        let numbers = self.pixel_values.len();
+        let merge = vision.spatial_merge_size;
+        let mut patches = 0_usize;
+        for Grid { t, h, w } in grids {
+            let own = t.checked_mul(*h).and_then(|rows| rows.checked_mul(*w));
+            let fits = [h, w].iter().all(|side| side.is_multiple_of(merge));
+            let sum = own.filter(|&own| own > 0 && fits);
+            let sum = sum.and_then(|own| patches.checked_add(own));
+            patches = sum.ok_or_else(|| {
+                let reason =
+                    format!("{t}×{h}×{w} is not a grid of squares of {merge}×{merge} patches");
+                refuse("image_grid_thw", reason)
+            })?;
+        }
+        if patches.checked_mul(vision.patch_width()) == Some(numbers) {
+            return Ok(());
+        }
+        let reason = format!(
+            "has {numbers} numbers; its grids ask for {patches} patches of {}",
+            vision.patch_width()
+        );
+        Err(refuse("pixel_values", reason))
+    }
+}
+
 impl Qwen25Vl {
     /// Number of weights, a tied head counted once.
     pub fn num_parameters(&self) -> usize {
@@ -51,6 +104,17 @@ impl Qwen25Vl {
     /// [`ModelError::Request`] when ids are outside the vocabulary, when patches
     /// do not fit their grids, or grids their places in the prompts.
     pub fn forward(&self, inputs: &Inputs, device: &Device) -> Result<Tensor<3>> {
+        Ok(self
+            .language_model
+            .logits(self.hidden_states(inputs, device)?))
+    }
+
+    /// Final states `[batch, tokens, hidden]`, after the last norm; those at
+    /// padding mean nothing.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn hidden_states(&self, inputs: &Inputs, device: &Device) -> Result<Tensor<3>> {
         let tokens = inputs.tokens.max(1);
         let positions = self.positions(inputs)?;
         let x = self.embed(inputs, device)?;
@@ -58,10 +122,8 @@ impl Qwen25Vl {
         let mask = TensorData::new(inputs.attention_mask.clone(), shape);
         let (_, mask) = padding_mask(Tensor::<2, Int>::from_data(mask, device));
         let rotary = self.rotary(&positions, device);
-        let hidden = self
-            .language_model
-            .forward(x, &rotary, Some(&score_bias(mask)), None);
-        Ok(self.language_model.logits(hidden))
+        let bias = score_bias(mask);
+        Ok(self.language_model.forward(x, &rotary, Some(&bias), None))
     }
 
     /// Where the tokens of `inputs` stand.
@@ -69,20 +131,7 @@ impl Qwen25Vl {
     /// # Errors
     /// As [`Self::forward`].
     pub fn positions(&self, inputs: &Inputs) -> Result<Positions> {
-        let Inputs {
-            input_ids,
-            attention_mask,
-            tokens,
-            patches,
-        } = inputs;
-        let whole = *tokens > 0 && input_ids.len().is_multiple_of(*tokens);
-        if !whole || attention_mask.len() != input_ids.len() {
-            let reason = "is no whole number of rows, or `attention_mask` has another size";
-            return Err(refuse("input_ids", reason));
-        }
-        let grids = &patches.image_grid_thw;
-        self.check_patches(grids, patches.pixel_values.len())?;
-        Positions::new(&self.config, input_ids, attention_mask, *tokens, grids)
+        inputs.positions(&self.config)
     }
 
     /// Embeddings `[batch, tokens, hidden]`, a picture's vectors in its places.
@@ -107,7 +156,8 @@ impl Qwen25Vl {
         }
         let values = inputs.patches.pixel_values.clone();
         let size = [values.len() / vision.patch_width(), vision.patch_width()];
-        let pixels = Tensor::from_data(TensorData::new(values, size), device);
+        let options = (device, self.visual.patch_embed.weight.val().dtype());
+        let pixels = Tensor::from_data(TensorData::new(values, size), options);
         let pictures = self.visual.forward(pixels, grids);
 
         // Each place takes its own row, or the next vector of the pictures.
@@ -150,31 +200,6 @@ impl Qwen25Vl {
         let text = &self.config.text;
         let sections = &self.config.mrope_section;
         multimodal_rotary(positions, sections, text.head_dim, text.rope_theta, device)
-    }
-
-    fn check_patches(&self, grids: &[Grid], numbers: usize) -> Result<()> {
-        let vision = &self.config.vision;
-        let merge = vision.spatial_merge_size;
-        let mut patches = 0_usize;
-        for Grid { t, h, w } in grids {
-            let own = t.checked_mul(*h).and_then(|rows| rows.checked_mul(*w));
-            let fits = [h, w].iter().all(|side| side.is_multiple_of(merge));
-            let sum = own.filter(|&own| own > 0 && fits);
-            let sum = sum.and_then(|own| patches.checked_add(own));
-            patches = sum.ok_or_else(|| {
-                let reason =
-                    format!("{t}×{h}×{w} is not a grid of squares of {merge}×{merge} patches");
-                refuse("image_grid_thw", reason)
-            })?;
-        }
-        if patches.checked_mul(vision.patch_width()) == Some(numbers) {
-            return Ok(());
-        }
-        let reason = format!(
-            "has {numbers} numbers; its grids ask for {patches} patches of {}",
-            vision.patch_width()
-        );
-        Err(refuse("pixel_values", reason))
     }
 }
 

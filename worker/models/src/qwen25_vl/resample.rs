@@ -1,12 +1,14 @@
-//! Bicubic resampling with antialiasing of 8-bit RGB, bit for bit as the
-//! reference does it.
+//! Resampling with antialiasing of 8-bit RGB, bit for bit as the references do it.
 //!
-//! Source: Keys' cubic with a = −0.5, widened by the scale where a picture
-//! shrinks; one pass along each row, then one along each column, with 8-bit
-//! pixels between them and 16-bit whole-number weights that have as many
-//! fractional bits as the largest leaves free: PyTorch's
+//! A kernel is widened by the scale where a picture shrinks; one pass along each
+//! row, then one along each column, with 8-bit pixels between them and
+//! whole-number weights.
+//!
+//! Bicubic (Keys' cubic with a = −0.5) has 16-bit weights with as many fractional
+//! bits as the largest leaves free: PyTorch's
 //! `aten/src/ATen/native/cpu/UpSampleKernel.cpp`
-//! (`compute_index_ranges_int16_weights`), which torchvision calls.
+//! (`compute_index_ranges_int16_weights`), which torchvision calls. Lanczos, of
+//! three lobes, has 32-bit weights with 22: Pillow's `libImaging/Resample.c`.
 
 use rayon::prelude::*;
 
@@ -15,19 +17,51 @@ const CHANNELS: usize = 3;
 /// Resizes `rgb`, rows of `width` pixels, to `to_width × to_height`.
 ///
 /// All sizes must be at least one, and `rgb` must hold `width × height` pixels.
-pub fn resize_bicubic(
+pub fn resize_bicubic(rgb: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
+    resize(rgb, from, to, &Filter::BICUBIC)
+}
+
+/// As [`resize_bicubic`], as Pillow's `resize` does with `LANCZOS`.
+pub fn resize_lanczos(rgb: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
+    resize(rgb, from, to, &Filter::LANCZOS)
+}
+
+fn resize(
     rgb: &[u8],
     [width, height]: [usize; 2],
     [to_width, to_height]: [usize; 2],
+    filter: &Filter,
 ) -> Vec<u8> {
     let wide = match width == to_width {
         true => rgb.to_vec(),
-        false => along_rows(rgb, width, &Kernel::new(width, to_width)),
+        false => along_rows(rgb, width, &Kernel::new(width, to_width, filter)),
     };
     match height == to_height {
         true => wide,
-        false => along_columns(&wide, to_width, &Kernel::new(height, to_height)),
+        false => along_columns(&wide, to_width, &Kernel::new(height, to_height, filter)),
     }
+}
+
+/// The shape of a kernel before it is widened.
+struct Filter {
+    /// Where it ends, in pixels from its middle.
+    support: f64,
+    value: fn(f64) -> f64,
+    /// Fractional bits of the weights, given the largest.
+    precision: fn(f64) -> u32,
+}
+
+impl Filter {
+    const BICUBIC: Self = Self {
+        support: 2.0,
+        value: cubic,
+        precision: int16_precision,
+    };
+    const LANCZOS: Self = Self {
+        support: 3.0,
+        value: lanczos,
+        precision: |_| 22,
+    };
 }
 
 /// For each pixel of the result, the pixels it is made of.
@@ -43,17 +77,18 @@ struct Taps {
 }
 
 impl Kernel {
-    fn new(from: usize, to: usize) -> Self {
+    fn new(from: usize, to: usize, filter: &Filter) -> Self {
         let scale = from as f64 / to as f64;
         let stretch = scale.max(1.0);
-        let support = 2.0 * stretch;
+        let support = filter.support * stretch;
         let exact: Vec<(usize, Vec<f64>)> = (0..to)
             .map(|place| {
                 let center = scale * (place as f64 + 0.5);
                 // Truncation, as the casts of the reference.
                 let first = (center - support + 0.5).max(0.0) as usize;
                 let end = ((center + support + 0.5) as usize).min(from);
-                let weight = |at: usize| cubic((at as f64 - center + 0.5) / stretch);
+                let shrink = 1.0 / stretch;
+                let weight = |at: usize| (filter.value)((at as f64 - center + 0.5) * shrink);
                 let weights: Vec<f64> = (first..end).map(weight).collect();
                 let total: f64 = weights.iter().sum();
                 (first, weights.iter().map(|weight| weight / total).collect())
@@ -62,7 +97,7 @@ impl Kernel {
 
         let weights = exact.iter().flat_map(|(_, weights)| weights);
         let largest = weights.fold(0.0, |most: f64, &weight| most.max(weight));
-        let precision = int16_precision(largest);
+        let precision = (filter.precision)(largest);
         let one = f64::from(1_u32 << precision);
         let taps = exact
             .into_iter()
@@ -94,6 +129,18 @@ fn cubic(x: f64) -> f64 {
         ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A
     } else {
         0.0
+    }
+}
+
+/// A sinc under a window of three lobes.
+fn lanczos(x: f64) -> f64 {
+    let sinc = |x: f64| match x == 0.0 {
+        true => 1.0,
+        false => (x * std::f64::consts::PI).sin() / (x * std::f64::consts::PI),
+    };
+    match (-3.0..3.0).contains(&x) {
+        true => sinc(x) * sinc(x / 3.0),
+        false => 0.0,
     }
 }
 

@@ -104,7 +104,8 @@ pub fn grouped_attention(
         .matmul(key.swap_dims(2, 3))
         .reshape([batch, kv_heads, groups, tokens, keys]);
     if let Some(bias) = bias {
-        scores = scores + bias.clone();
+        let dtype = scores.dtype();
+        scores = scores + bias.clone().cast(dtype);
     }
     let weights = softmax(scores, 4).reshape([batch, kv_heads, groups * tokens, keys]);
     weights

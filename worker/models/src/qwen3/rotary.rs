@@ -5,7 +5,7 @@
 //! neighbour. Stretched frequencies follow `modeling_rope_utils.py`, number type
 //! by number type.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::config::Qwen3Config;
 use super::rope::{RopeScaling, Yarn};
@@ -113,13 +113,14 @@ impl Rotary {
         }
     }
 
-    /// Rotates heads `x` of shape `[batch, heads, tokens, head_dim]`.
+    /// Rotates heads `x` of shape `[batch, heads, tokens, head_dim]`, in f32.
     pub fn apply(&self, x: Tensor<4>) -> Tensor<4> {
-        let half = self.cos.dims()[3];
+        let (half, dtype) = (self.cos.dims()[3], x.dtype());
+        let x = x.cast(DType::F32);
         let first = x.clone().narrow(3, 0, half);
         let second = x.narrow(3, half, half);
         let rotated_first = first.clone() * self.cos.clone() - second.clone() * self.sin.clone();
         let rotated_second = second * self.cos.clone() + first * self.sin.clone();
-        Tensor::cat(vec![rotated_first, rotated_second], 3)
+        Tensor::cat(vec![rotated_first, rotated_second], 3).cast(dtype)
     }
 }

@@ -10,5 +10,8 @@
 //! - [`request`]: what is asked for, and who watches it being drawn.
 
 pub mod request;
+pub mod scheduler;
+pub mod transformer;
+pub mod vae;
 
 pub use request::{DrawRequest, DrawWatch, ImageMode, ImageModelInfo, ImagePipeline};

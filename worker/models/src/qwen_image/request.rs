@@ -41,7 +41,8 @@ pub struct DrawRequest {
     pub prompt: String,
     /// Guidance needs one; Qwen-Image's own recipe uses a single space.
     pub negative_prompt: String,
-    /// Pixels.
+    /// Pixels; when both are 0, [`ImagePipeline::fit`] chooses: the model's own size,
+    /// or one of the aspect of the picture to edit.
     pub width: u32,
     pub height: u32,
     /// Denoising steps.

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use tokenizers::{DecoderWrapper, Tokenizer};
 
-use super::byte_level;
 use super::stream::StreamDecoder;
 use super::template::{ChatMessage, ChatTemplate};
+use super::{byte_level, qwen2_files};
 use crate::error::{ModelError, Result};
 
 /// A model's tokenizer.
@@ -19,13 +19,17 @@ pub struct ChatTokenizer {
 }
 
 impl ChatTokenizer {
-    /// Reads `tokenizer.json` and the chat template of the model folder `dir`.
+    /// Reads `tokenizer.json`, or the older files of a Qwen2 tokenizer, and the chat
+    /// template of the model folder `dir`.
     ///
     /// # Errors
     /// [`ModelError::Io`], [`ModelError::Malformed`], [`ModelError::ChatTemplate`],
     /// and [`ModelError::Tokenizer`] when the vocabulary is not byte-level.
     pub fn from_folder(dir: &Path) -> Result<Self> {
         let path = dir.join("tokenizer.json");
+        if !path.is_file() && dir.join(qwen2_files::VOCABULARY).is_file() {
+            return Self::new(qwen2_files::read(dir)?, ChatTemplate::from_folder(dir)?);
+        }
         let bytes = std::fs::read(&path).map_err(|source| ModelError::io(&path, source))?;
         let tokenizer = Tokenizer::from_bytes(bytes)
             .map_err(|error| ModelError::malformed(&path, error.to_string()))?;

@@ -7,6 +7,7 @@
 mod byte_level;
 mod chat;
 mod python_json;
+mod qwen2_files;
 mod stream;
 mod template;
 #[cfg(test)]

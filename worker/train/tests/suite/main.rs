@@ -3,6 +3,7 @@
 
 mod common;
 mod corpus;
+mod picture_vae;
 mod resume;
 mod sft_parity;
 mod sft_parts;

@@ -1,0 +1,123 @@
+//! Joint attention of text and picture.
+//!
+//! Follows `QwenDoubleStreamAttnProcessor2_0`: projections and query and key norms
+//! of each stream's own, then one attention over both, text first. A hidden token
+//! is one whose score is made small by an added bias: the boolean masks of burn's
+//! own attention mean the opposite on LibTorch.
+
+use burn::module::Module;
+use burn::nn::{LinearConfig, RmsNorm, RmsNormConfig};
+use burn::tensor::module::attention;
+use burn::tensor::{Tensor, ops::AttentionModuleOptions};
+
+use super::config::TransformerConfig;
+use super::modulation::NORM_EPS;
+use super::rope::Rope;
+use crate::device::Device;
+use crate::lora::Linear;
+
+/// Attention over both streams.
+#[derive(Module, Debug)]
+pub struct JointAttention {
+    /// Queries of the picture, `[inner, inner]`; so are all projections.
+    pub to_q: Linear,
+    /// Keys of the picture.
+    pub to_k: Linear,
+    /// Values of the picture.
+    pub to_v: Linear,
+    /// Queries of the text.
+    pub add_q_proj: Linear,
+    /// Keys of the text.
+    pub add_k_proj: Linear,
+    /// Values of the text.
+    pub add_v_proj: Linear,
+    /// The picture's outcome (`to_out.0`).
+    pub to_out: Linear,
+    /// The text's outcome.
+    pub to_add_out: Linear,
+    /// Over one query head of the picture.
+    pub norm_q: RmsNorm,
+    /// Over one key head of the picture.
+    pub norm_k: RmsNorm,
+    /// Over one query head of the text.
+    pub norm_added_q: RmsNorm,
+    /// Over one key head of the text.
+    pub norm_added_k: RmsNorm,
+    heads: usize,
+}
+
+impl JointAttention {
+    /// Fresh weights.
+    pub fn init(config: &TransformerConfig, device: &Device) -> Self {
+        let inner = config.inner_dim();
+        let linear = || LinearConfig::new(inner, inner).init(device).into();
+        let norm = || {
+            RmsNormConfig::new(config.attention_head_dim)
+                .with_epsilon(NORM_EPS)
+                .init(device)
+        };
+        Self {
+            to_q: linear(),
+            to_k: linear(),
+            to_v: linear(),
+            add_q_proj: linear(),
+            add_k_proj: linear(),
+            add_v_proj: linear(),
+            to_out: linear(),
+            to_add_out: linear(),
+            norm_q: norm(),
+            norm_k: norm(),
+            norm_added_q: norm(),
+            norm_added_k: norm(),
+            heads: config.num_attention_heads,
+        }
+    }
+
+    /// `image` `[batch, image tokens, inner]` and `text` `[batch, text tokens,
+    /// inner]` → the same shapes. `bias` `[batch, 1, 1, tokens]` is added to the
+    /// scores of each key, text before picture.
+    pub fn forward(
+        &self,
+        image: Tensor<3>,
+        text: Tensor<3>,
+        rope: &Rope,
+        bias: Option<&Tensor<4>>,
+    ) -> (Tensor<3>, Tensor<3>) {
+        let (text_tokens, image_tokens) = (text.dims()[1], image.dims()[1]);
+        let split = |x: Tensor<3>| {
+            let [batch, tokens, inner] = x.dims();
+            x.reshape([batch, tokens, self.heads, inner / self.heads])
+        };
+        let join = |text: Tensor<4>, image: Tensor<4>| Tensor::cat(vec![text, image], 1);
+
+        let query = join(
+            self.norm_added_q
+                .forward(split(self.add_q_proj.forward(text.clone()))),
+            self.norm_q.forward(split(self.to_q.forward(image.clone()))),
+        );
+        let key = join(
+            self.norm_added_k
+                .forward(split(self.add_k_proj.forward(text.clone()))),
+            self.norm_k.forward(split(self.to_k.forward(image.clone()))),
+        );
+        let value = join(
+            split(self.add_v_proj.forward(text)),
+            split(self.to_v.forward(image)),
+        );
+        let [batch, tokens, heads, head_dim] = value.dims();
+        let joint = attention(
+            rope.apply(query).swap_dims(1, 2),
+            rope.apply(key).swap_dims(1, 2),
+            value.swap_dims(1, 2),
+            None,
+            bias.map(|bias| bias.clone().expand([batch, 1, tokens, tokens])),
+            AttentionModuleOptions::default(),
+        );
+        let joint = joint
+            .swap_dims(1, 2)
+            .reshape([batch, tokens, heads * head_dim]);
+        let text = joint.clone().narrow(1, 0, text_tokens);
+        let image = joint.narrow(1, text_tokens, image_tokens);
+        (self.to_out.forward(image), self.to_add_out.forward(text))
+    }
+}

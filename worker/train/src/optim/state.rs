@@ -1,0 +1,111 @@
+//! Optimizer and averages as a safetensors file.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+
+use super::{Average, ModuleAdamW, Moments};
+use crate::error::{Result, TrainError};
+
+/// Writes flat tensors by name.
+///
+/// # Errors
+/// [`TrainError::Checkpoint`].
+pub fn save_tensors(path: &Path, tensors: &[(String, Tensor<1>)]) -> Result<()> {
+    let mut buffers = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let values: Vec<f32> = tensor
+            .to_data()
+            .convert::<f32>()
+            .try_into_vec::<f32>()
+            .map_err(|error| TrainError::checkpoint(path, format!("{error:?}")))?;
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        buffers.push((name.as_str(), values.len(), bytes));
+    }
+    let mut views = Vec::with_capacity(buffers.len());
+    for (name, count, bytes) in &buffers {
+        let view = TensorView::new(Dtype::F32, vec![*count], bytes)
+            .map_err(|error| TrainError::checkpoint(path, error))?;
+        views.push((*name, view));
+    }
+    safetensors::serialize_to_file(views, None, path)
+        .map_err(|error| TrainError::checkpoint(path, error))
+}
+
+/// Reads what [`save_tensors`] wrote.
+///
+/// # Errors
+/// [`TrainError::Io`], [`TrainError::Checkpoint`].
+pub fn load_tensors(path: &Path, device: &Device) -> Result<HashMap<String, Tensor<1>>> {
+    let bytes = std::fs::read(path).map_err(|error| TrainError::io(path, error))?;
+    let tensors =
+        SafeTensors::deserialize(&bytes).map_err(|error| TrainError::checkpoint(path, error))?;
+    let read = |(name, view): (String, TensorView<'_>)| {
+        let (chunks, _) = view.data().as_chunks::<4>();
+        let values: Vec<f32> = chunks.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let count = values.len();
+        let data = TensorData::new(values, [count]);
+        (name, Tensor::from_data(data, device))
+    };
+    Ok(tensors.tensors().into_iter().map(read).collect())
+}
+
+impl ModuleAdamW {
+    /// The state by name.
+    pub fn tensors(&self) -> Vec<(String, Tensor<1>)> {
+        let mut tensors = Vec::new();
+        for (index, moments) in self.moments.iter().enumerate() {
+            if let Some(moments) = moments {
+                tensors.push((format!("first.{index}"), moments.first.clone()));
+                tensors.push((format!("second.{index}"), moments.second.clone()));
+            }
+        }
+        tensors
+    }
+
+    /// Updates that each parameter has seen.
+    pub fn times(&self) -> Vec<usize> {
+        let moments = self.moments.iter();
+        moments
+            .map(|moments| moments.as_ref().map_or(0, |moments| moments.time))
+            .collect()
+    }
+
+    /// Takes the state up again.
+    pub fn restore(&mut self, times: &[usize], tensors: &mut HashMap<String, Tensor<1>>) {
+        let mut moments = |(index, &time): (usize, &usize)| {
+            Some(Moments {
+                time,
+                first: tensors.remove(&format!("first.{index}"))?,
+                second: tensors.remove(&format!("second.{index}"))?,
+            })
+        };
+        self.moments = times.iter().enumerate().map(&mut moments).collect();
+    }
+}
+
+impl Average {
+    /// The averages by name.
+    pub fn tensors(&self) -> Vec<(String, Tensor<1>)> {
+        let values = self.values.iter().enumerate();
+        values
+            .map(|(index, value)| (format!("average.{index}"), value.clone()))
+            .collect()
+    }
+
+    /// How many weights were averaged.
+    pub const fn updates(&self) -> usize {
+        self.updates
+    }
+
+    /// Takes the averages up again.
+    pub fn restore(&mut self, updates: usize, tensors: &mut HashMap<String, Tensor<1>>) {
+        self.updates = updates;
+        self.values = (0..)
+            .map_while(|index| tensors.remove(&format!("average.{index}")))
+            .collect();
+    }
+}

@@ -1,0 +1,58 @@
+//! What a run is told.
+
+use illumine_models::qwen_image::vae::VaeConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::optim::AdamWOptions;
+
+/// A training run of an autoencoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VaeTraining {
+    /// The shapes. Means and deviations of latents are measured at the end.
+    pub model: VaeConfig,
+    /// Pictures an update.
+    pub batch: usize,
+    /// Updates.
+    pub steps: u64,
+    /// At its peak.
+    pub learning_rate: f64,
+    /// Updates until the peak.
+    pub warmup: u64,
+    /// Weight of the differences between neighbouring pixels.
+    pub edges: f64,
+    /// Weight of the distance of latents from a standard normal distribution, a pixel.
+    pub kl: f64,
+    /// Of weights and noise.
+    pub seed: u64,
+    /// Updates between checkpoints.
+    pub checkpoint_every: u64,
+    /// The optimizer's numbers.
+    pub optimizer: AdamWOptions,
+}
+
+impl Default for VaeTraining {
+    fn default() -> Self {
+        let z_dim = 8;
+        Self {
+            model: VaeConfig {
+                base_dim: 16,
+                z_dim,
+                dim_mult: vec![1, 2, 4, 4],
+                num_res_blocks: 1,
+                latents_mean: vec![0.0; z_dim],
+                latents_std: vec![1.0; z_dim],
+                ..VaeConfig::default()
+            },
+            batch: 8,
+            steps: 6_000,
+            learning_rate: 2e-3,
+            warmup: 100,
+            edges: 1.0,
+            kl: 1e-6,
+            seed: 1,
+            checkpoint_every: 500,
+            optimizer: AdamWOptions::default(),
+        }
+    }
+}
