@@ -109,6 +109,69 @@ def write_transformers():
         report(folder)
 
 
+LORA_TARGETS = [
+    "transformer_blocks.0.attn.to_q",
+    "transformer_blocks.0.attn.add_k_proj",
+    "transformer_blocks.0.attn.to_out.0",
+    "transformer_blocks.0.img_mod.1",
+    "transformer_blocks.0.txt_mlp.net.0.proj",
+    "transformer_blocks.0.img_mlp.net.2",
+    "proj_out",
+]
+
+
+def lora_files(model):
+    """The same kind of adapter as several trainers write it."""
+    modules = dict(model.named_modules())
+
+    def factors(rank):
+        for name in LORA_TARGETS:
+            linear = modules[name]
+            down = torch.randn(rank, linear.in_features) / linear.in_features**0.5
+            yield name, down, torch.randn(linear.out_features, rank) / rank**0.5
+
+    plain = {}
+    for name, down, up in factors(2):
+        plain |= {f"transformer.{name}.lora_A.weight": down, f"transformer.{name}.lora_B.weight": up}
+    settings = {"r": 2, "lora_alpha": 3, "target_modules": LORA_TARGETS}
+    settings = {f"transformer.{key}": value for key, value in settings.items()}
+    yield "diffusers", plain, dict(format="pt", lora_adapter_metadata=json.dumps(settings))
+    lightning, flat = {}, {}
+    for name, down, up in factors(3):
+        lightning |= {
+            f"{name}.lora_down.weight": down.bfloat16(),
+            f"{name}.lora_up.weight": up.bfloat16(),
+            f"{name}.alpha": torch.tensor(1.5),
+        }
+    yield "lightning", lightning, dict(format="pt")
+    for name, down, up in factors(2):
+        at = "lora_unet_" + name.replace(".", "_")
+        flat |= {f"{at}.lora_down.weight": down, f"{at}.lora_up.weight": up}
+        flat |= {f"{at}.alpha": torch.tensor(4.0)}
+    yield "flat", flat, dict(format="pt")
+
+
+def write_loras():
+    folder = FIXTURES / "lora"
+    folder.mkdir(parents=True, exist_ok=True)
+    base = FIXTURES / "transformer" / "one"
+    reference = load_file(base / "reference.safetensors")
+    shapes = [[tuple(shape) for shape in reference.pop("img_shapes").tolist()]]
+    del reference["sample"]
+    torch.manual_seed(23)
+    samples = {}
+    for name, tensors, metadata in lora_files(QwenImageTransformer2DModel.from_pretrained(base)):
+        path = folder / f"{name}.safetensors"
+        save_file({k: v.contiguous() for k, v in tensors.items()}, path, metadata=metadata)
+        model = QwenImageTransformer2DModel.from_pretrained(base).eval()
+        state, found = QwenImagePipeline.lora_state_dict(str(path), return_lora_metadata=True)
+        QwenImagePipeline.load_lora_into_transformer(state, model, metadata=found)
+        with torch.no_grad():
+            samples[name] = model(**reference, img_shapes=shapes).sample.contiguous()
+    save_file(samples, folder / "samples.safetensors")
+    report(folder)
+
+
 # The released settings, those of the Lightning weights, and others that are possible.
 RELEASED = dict(
     use_dynamic_shifting=True, max_shift=0.9, max_image_seq_len=8192, shift_terminal=0.02
@@ -396,6 +459,7 @@ def main():
         write_reference(model.eval(), arguments.reference, [(1, 9, 14), (1, 8, 8)], [23, 7])
         return
     write_transformers()
+    write_loras()
     write_schedules()
     write_pipelines()
 
