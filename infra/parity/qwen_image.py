@@ -25,6 +25,7 @@ from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
+    Qwen2Tokenizer,
 )
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
 from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
@@ -443,6 +444,37 @@ def write_pipelines():
     report(PIPELINES)
 
 
+TEXTS = [
+    "A red fox, in the snow!",
+    "It's 2026: they'll've 1234 caf\u00e9s\n\n  and\ttabs ",
+    "e\u0301 becomes one letter; \u6f22\u5b57 \U0001f99c",
+    "<|im_start|>user\nhi<|im_end|>\n<|vision_start|><|image_pad|><|vision_end|>",
+    "",
+]
+
+
+def write_old_tokenizer():
+    """The files of a tokenizer without tokenizer.json, as Qwen-Image's folder has them."""
+    folder = FIXTURES / "old_tokenizer"
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = json.loads((FIXTURES.parent / "chat/tokenizer.json").read_text())
+    special = [token["content"] for token in whole["added_tokens"]]
+    tokens = [token for token in whole["model"]["vocab"] if token not in special]
+    (folder / "vocab.json").write_text(json.dumps({t: n for n, t in enumerate(tokens)}))
+    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in whole["model"]["merges"]]
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n")
+    added = {}
+    for number, token in enumerate(special + MARKS, len(tokens)):
+        flags = dict.fromkeys(("lstrip", "normalized", "rstrip", "single_word"), False)
+        added[str(number)] = dict(content=token, special=True, **flags)
+    settings = dict(tokenizer_class="Qwen2Tokenizer", added_tokens_decoder=added)
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    tokenizer = Qwen2Tokenizer.from_pretrained(folder)
+    cases = [dict(text=text, ids=tokenizer(text)["input_ids"]) for text in TEXTS]
+    (folder / "ids.json").write_text(json.dumps(cases))
+    report(folder)
+
+
 def report(folder):
     files = (file for file in folder.rglob("*") if file.is_file())
     print(folder.name, sum(file.stat().st_size for file in files), "bytes")
@@ -461,6 +493,7 @@ def main():
     write_transformers()
     write_loras()
     write_schedules()
+    write_old_tokenizer()
     write_pipelines()
 
 

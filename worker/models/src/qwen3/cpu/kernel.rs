@@ -9,7 +9,7 @@ use super::simd::{Baseline, Simd, Stored};
 
 /// Instruction sets with code of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Isa {
+pub(crate) enum Isa {
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
@@ -34,7 +34,7 @@ fn available() -> Vec<Isa> {
     sets
 }
 
-pub(super) static ISA: LazyLock<Isa> =
+pub(crate) static ISA: LazyLock<Isa> =
     LazyLock::new(|| available().first().copied().unwrap_or(Isa::Baseline));
 
 /// `outputs[n·stride + r] = weights[r] · inputs[n]` for the rows `r` of `weights`
