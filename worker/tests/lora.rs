@@ -7,25 +7,45 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-/// An adapter of the demo policy's output projections, in a folder of its own.
+/// An adapter of the demo policy's output projections.
 fn demo_adapter() -> tempfile::TempDir {
-    let config = std::fs::read(root().join("models/demo-policy/config.json")).unwrap();
-    let config: Value = serde_json::from_slice(&config).unwrap();
-    let size = |field: &str| usize::try_from(config[field].as_u64().unwrap()).unwrap();
-    let inner = size("num_attention_heads") * size("head_dim");
+    let config = config(&root().join("models/demo-policy"));
+    let layers = 0..size(&config, "num_hidden_layers");
+    let inner = size(&config, "num_attention_heads") * size(&config, "head_dim");
+    let hidden = size(&config, "hidden_size");
+    let site = |layer| {
+        let name = format!("model.layers.{layer}.self_attn.o_proj");
+        (name, inner, hidden)
+    };
+    adapter(&layers.map(site).collect::<Vec<_>>(), &["o_proj"])
+}
+
+fn config(folder: &Path) -> Value {
+    let config = std::fs::read(folder.join("config.json")).unwrap();
+    serde_json::from_slice(&config).unwrap()
+}
+
+fn size(config: &Value, field: &str) -> usize {
+    usize::try_from(config[field].as_u64().unwrap()).unwrap()
+}
+
+/// An adapter of rank one of the projections `(name, in, out)`, in a folder of its
+/// own.
+fn adapter(sites: &[(String, usize, usize)], targets: &[&str]) -> tempfile::TempDir {
     let (mut header, mut data) = (Map::new(), Vec::<u8>::new());
-    for layer in 0..size("num_hidden_layers") {
-        let at = format!("base_model.model.model.layers.{layer}.self_attn.o_proj");
-        for (factor, shape) in [("A", [1, inner]), ("B", [size("hidden_size"), 1])] {
+    for (at, (name, input, output)) in sites.iter().enumerate() {
+        for (factor, shape) in [("A", [1, *input]), ("B", [*output, 1])] {
             let start = data.len();
             for number in 0..shape[0] * shape[1] {
-                let value = ((number * 37 + layer) % 19) as f32 / 9.0 - 1.0;
+                let value = ((number * 37 + at) % 19) as f32 / 9.0 - 1.0;
                 data.extend(value.to_le_bytes());
             }
             let tensor = json!({
@@ -33,7 +53,8 @@ fn demo_adapter() -> tempfile::TempDir {
                 "shape": shape,
                 "data_offsets": [start, data.len()],
             });
-            header.insert(format!("{at}.lora_{factor}.weight"), tensor);
+            let tensor_name = format!("base_model.model.{name}.lora_{factor}.weight");
+            header.insert(tensor_name, tensor);
         }
     }
     let header = serde_json::to_vec(&header).unwrap();
@@ -44,7 +65,7 @@ fn demo_adapter() -> tempfile::TempDir {
         "peft_type": "LORA",
         "r": 1,
         "lora_alpha": 1,
-        "target_modules": ["o_proj"],
+        "target_modules": targets,
     });
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("adapter_model.safetensors"), file).unwrap();
@@ -72,11 +93,11 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(lora: &str) -> Self {
+    fn start(model: &str, lora: &str) -> Self {
         let arguments = [
             "llm-server",
             "--model",
-            "demo",
+            model,
             "--port",
             "0",
             "--lora",
@@ -101,9 +122,14 @@ impl Server {
     }
 
     async fn ask(&self, model: &str) -> Value {
+        self.ask_about(model, json!("Write a report about tides."))
+            .await
+    }
+
+    async fn ask_about(&self, model: &str, content: Value) -> Value {
         let body = json!({
             "model": model,
-            "messages": [{"role": "user", "content": "Write a report about tides."}],
+            "messages": [{"role": "user", "content": content}],
             "max_tokens": 30,
             "temperature": 0,
         });
@@ -122,7 +148,7 @@ impl Server {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_chooses_the_adapter_by_the_models_name() {
     let dir = demo_adapter();
-    let server = Server::start(&format!("tuned={}", dir.path().display()));
+    let server = Server::start("demo", &format!("tuned={}", dir.path().display()));
     let models = server.get("models").await;
     let named = |index: usize| {
         let model = &models["data"][index];
@@ -147,6 +173,59 @@ async fn a_request_chooses_the_adapter_by_the_models_name() {
     assert_eq!(unknown["error"]["code"], "model_not_found");
     let message = unknown["error"]["message"].as_str().unwrap();
     assert!(message.contains("`demo`, `tuned`"), "{message}");
+}
+
+/// An adapter of a Qwen2.5-VL: of the first layer of tower and decoder.
+fn looking_adapter(model: &Path) -> tempfile::TempDir {
+    let config = config(model);
+    let width = size(&config["vision_config"], "hidden_size");
+    let text = match &config["text_config"] {
+        Value::Null => &config,
+        text => text,
+    };
+    let hidden = size(text, "hidden_size");
+    let sites = [
+        ("model.visual.blocks.0.attn.proj".to_owned(), width, width),
+        (
+            "model.language_model.layers.0.self_attn.o_proj".to_owned(),
+            hidden,
+            hidden,
+        ),
+        (
+            "model.language_model.layers.1.self_attn.o_proj".to_owned(),
+            hidden,
+            hidden,
+        ),
+    ];
+    adapter(&sites, &["blocks.0.attn.proj", "o_proj"])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adapter_of_tower_and_decoder_is_served_to_pictures() {
+    let model = root().join("models/tests/fixtures/qwen25_vl/text_only");
+    let adapter = looking_adapter(&model);
+    let lora = format!("tuned={}", adapter.path().display());
+    let server = Server::start(model.to_str().unwrap(), &lora);
+    let picture = std::fs::read(model.join("picture_0.png")).unwrap();
+    let url = format!("data:image/png;base64,{}", STANDARD.encode(picture));
+    let seen = json!([
+        {"type": "image_url", "image_url": {"url": url}},
+        {"type": "text", "text": "what?"},
+    ]);
+    let models = server.get("models").await;
+    let base = models["data"][0]["id"].as_str().unwrap().to_owned();
+    let text = |answer: &Value| match answer["choices"][0]["message"]["content"].as_str() {
+        Some(text) if !text.is_empty() => text.to_owned(),
+        _ => panic!("{answer}"),
+    };
+    let plain = text(&server.ask_about(&base, seen.clone()).await);
+    let tuned = text(&server.ask_about("tuned", seen.clone()).await);
+    assert_ne!(plain, tuned);
+    let (again, other) = tokio::join!(
+        server.ask_about("tuned", seen.clone()),
+        server.ask_about(&base, seen.clone())
+    );
+    assert_eq!((text(&again), text(&other)), (tuned, plain));
 }
 
 #[test]

@@ -72,6 +72,7 @@ fn document(id: &JobId, image: ImageRef) -> Document {
         usage: Usage::default(),
         timings: Timings::default(),
         interruption: None,
+        remarks: Vec::new(),
         version: 1,
         created_at: chrono::DateTime::UNIX_EPOCH,
     }

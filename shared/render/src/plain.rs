@@ -21,6 +21,8 @@ pub fn render_markdown(document: &Document, path: impl Fn(&ImageRef) -> String) 
             one_line(&problem.detail)
         ));
     }
+    let remarks = document.remarks.iter();
+    parts.extend(remarks.map(|remark| format!("> {}", one_line(remark))));
     parts.retain(|part| !part.is_empty());
     let mut text = parts.join("\n\n");
     text.push('\n');

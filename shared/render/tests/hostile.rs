@@ -118,6 +118,7 @@ fn document(text: &str) -> Document {
         "policy": text, "usage": {"prompt_tokens": 1, "completion_tokens": 1},
         "timings": {"queued_ms": 0, "writing_ms": 1, "total_ms": 1},
         "interruption": {"type": "x", "code": "x", "title": text, "detail": text},
+        "remarks": [text],
         "version": 1, "created_at": "2026-01-01T00:00:00Z"
     }))
     .unwrap()

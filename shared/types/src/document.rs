@@ -27,6 +27,10 @@ pub struct Document {
     /// off, a limit was met, or the job was cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interruption: Option<Problem>,
+    /// What a reader should know of how it was made, in words: a policy that
+    /// cannot see the pictures it was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// Grows with each stored version (a redraw makes a new one).
     pub version: u32,
     pub created_at: chrono::DateTime<chrono::Utc>,

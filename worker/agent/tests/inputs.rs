@@ -105,6 +105,7 @@ async fn a_blind_policy_says_so_and_can_have_the_pictures_edited() {
         "{message}"
     );
     assert!(message.contains("can still have them edited"), "{message}");
+    assert_eq!(document.remarks, std::slice::from_ref(message));
 }
 
 #[tokio::test(flavor = "multi_thread")]

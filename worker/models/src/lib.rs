@@ -42,6 +42,7 @@ pub mod error;
 pub mod generate;
 pub mod load;
 pub mod lora;
+pub mod nhwc;
 pub mod precision;
 pub mod prompt;
 pub mod qwen25_vl;

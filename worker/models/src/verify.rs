@@ -16,10 +16,15 @@ use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::load::{ModelFolder, SafetensorsFile};
 use crate::lora;
-use crate::qwen_image::transformer;
-use crate::qwen3::cpu::{CpuAdapter, CpuDecoder, Precision, Scratch, SequenceCache};
+use crate::qwen_image::{transformer, vae};
+use crate::qwen3::cpu::{
+    CpuAdapter, CpuDecoder, Precision, PromptPictures, Scratch, SequenceCache,
+};
 use crate::qwen3::{Qwen3, padding_mask};
-use crate::qwen25_vl::{self, Grid, Patches, Qwen25Vl};
+use crate::qwen25_vl::cpu::{prompt_pictures, prompt_positions};
+use crate::qwen25_vl::vision::VisionTower;
+use crate::qwen25_vl::weights::TEXT;
+use crate::qwen25_vl::{self, Grid, Patches, Qwen25VlConfig};
 
 /// The outcome of [`verify`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,8 +42,8 @@ pub struct Report {
 /// One way of computing the reference's outputs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Check {
-    /// `forward` (all tokens at once, by the module), on the CPU also `decode`
-    /// (token by token) and `prefill` (all but the last at once).
+    /// `forward` (all tokens at once, by the module), on the CPU also `prefill`
+    /// (all but the last at once) and, of text models, `decode` (token by token).
     pub name: &'static str,
     /// The largest absolute difference of a logit; not a number when ours is not.
     pub max_abs_diff: f32,
@@ -124,15 +129,14 @@ fn run(
     if let Some(check) = transformer::verify::check(model_dir, reference, device)? {
         return Ok(Report::new(device, vec![check], tolerance));
     }
+    if let Some(checks) = vae::verify::checks(model_dir, reference, device)? {
+        return Ok(Report::new(device, checks, tolerance));
+    }
     let folder = ModelFolder::open(model_dir)?;
     let inputs = Inputs::read(reference, folder.config.vocab_size)?;
     let checks = match &folder.vision {
-        Some(_) => {
-            let mut model = folder.load_vision_model(device)?;
-            if let Some(dir) = lora_dir {
-                model = lora::attach(&model, &lora::open(dir, &model)?);
-            }
-            inputs.vision_checks(&model, device, reference)?
+        Some(vision) => {
+            inputs.vision_checks(&folder, &vision.config, lora_dir, device, reference)?
         }
         None => inputs.text_checks(&folder, lora_dir, device, reference)?,
     };
@@ -204,14 +208,32 @@ impl Inputs {
         if *device == Device::flex() {
             let decoder = folder.load_decoder(Precision::Exact)?;
             let adapter = adapter.map(|adapter| CpuAdapter::new(&adapter, &folder.config));
-            let ours = self.decode(&decoder, adapter.as_ref())?;
+            let on_cpu = OnCpu {
+                decoder: &decoder,
+                adapter: adapter.as_ref(),
+                eyes: None,
+            };
+            let ours = self.decode(&on_cpu)?;
             checks.push(self.compare("decode", &ours));
-            checks.push(self.prefill(&decoder, adapter.as_ref())?);
+            checks.push(self.prefill(&on_cpu, Patches::default())?);
         }
         Ok(checks)
     }
 
-    fn vision_checks(&self, model: &Qwen25Vl, device: &Device, path: &Path) -> Result<Vec<Check>> {
+    fn vision_checks(
+        &self,
+        folder: &ModelFolder,
+        config: &Qwen25VlConfig,
+        lora_dir: Option<&Path>,
+        device: &Device,
+        path: &Path,
+    ) -> Result<Vec<Check>> {
+        let base = folder.load_vision_model(device)?;
+        let adapter = lora_dir.map(|dir| lora::open(dir, &base)).transpose()?;
+        let model = match &adapter {
+            Some(adapter) => lora::attach(&base, adapter),
+            None => base,
+        };
         let inputs = qwen25_vl::Inputs {
             input_ids: self.input_ids.clone(),
             attention_mask: self.attention_mask.clone(),
@@ -224,7 +246,25 @@ impl Inputs {
             .convert::<f32>()
             .try_into_vec::<f32>()
             .map_err(|error| ModelError::malformed(path, error.to_string()))?;
-        Ok(vec![self.compare("forward", &logits)])
+        let mut checks = vec![self.compare("forward", &logits)];
+        if *device == Device::flex() {
+            let (tower, decoder) = folder.load_vision_decoder(Precision::Exact)?;
+            let named = |adapter| CpuAdapter::named(adapter, &config.text, TEXT);
+            let cpu_adapter = adapter.as_ref().map(named);
+            let on_cpu = OnCpu {
+                decoder: &decoder,
+                adapter: cpu_adapter.as_ref(),
+                eyes: Some((
+                    config,
+                    &match &adapter {
+                        Some(adapter) => lora::attach(&tower, adapter),
+                        None => tower,
+                    },
+                )),
+            };
+            checks.push(self.prefill(&on_cpu, inputs.patches)?);
+        }
+        Ok(checks)
     }
 
     fn forward(&self, model: &Qwen3, device: &Device, path: &Path) -> Result<Vec<f32>> {
@@ -242,7 +282,8 @@ impl Inputs {
     }
 
     /// Token by token with a cache, each row without its padding.
-    fn decode(&self, decoder: &CpuDecoder, adapter: Option<&CpuAdapter>) -> Result<Vec<f32>> {
+    fn decode(&self, on_cpu: &OnCpu<'_>) -> Result<Vec<f32>> {
+        let (decoder, adapter) = (on_cpu.decoder, on_cpu.adapter);
         let mut scratch = Scratch::default();
         let mut ours = vec![0.0; self.logits.len()];
         for row in 0..self.batch {
@@ -261,7 +302,9 @@ impl Inputs {
     }
 
     /// Each row but its last token read at once; the logits behind the last.
-    fn prefill(&self, decoder: &CpuDecoder, adapter: Option<&CpuAdapter>) -> Result<Check> {
+    /// `patches` are the pictures of all rows.
+    fn prefill(&self, on_cpu: &OnCpu<'_>, mut patches: Patches) -> Result<Check> {
+        let (decoder, adapter) = (on_cpu.decoder, on_cpu.adapter);
         let mut scratch = Scratch::default();
         let mut check = Check::new("prefill");
         for row in 0..self.batch {
@@ -275,7 +318,22 @@ impl Inputs {
             let token = |place: usize| self.input_ids[place] as u32;
             let before: Vec<u32> = before.iter().map(|&place| token(place)).collect();
             let mut cache = SequenceCache::new(decoder.config());
-            decoder.read_adapted(&before, &mut cache, adapter, &mut scratch)?;
+            match on_cpu.eyes {
+                None => decoder.read_adapted(&before, &mut cache, adapter, &mut scratch)?,
+                Some((config, tower)) => {
+                    let own = take_pictures(config, &before, &mut patches);
+                    let next = prompt_positions(config, &before, &own)?.next[0];
+                    let offset = next - before.len() as i64;
+                    cache = SequenceCache::with_rope_offset(decoder.config(), offset);
+                    let pictures = prompt_pictures(config, tower, &before, 0, &own)?;
+                    let pictures = pictures.unwrap_or_else(|| PromptPictures {
+                        places: (0..before.len() as i64).map(|place| [place; 3]).collect(),
+                        ..PromptPictures::default()
+                    });
+                    let cache = &mut cache;
+                    decoder.read_pictured(&before, cache, &pictures, adapter, &mut scratch)?;
+                }
+            }
             let (tokens, caches) = (&[token(last)], &mut [&mut cache]);
             let ours = decoder.step_adapted(tokens, caches, &[adapter], &mut scratch)?;
             check.add(ours, &self.logits[last * self.vocab..][..self.vocab]);
@@ -294,6 +352,37 @@ impl Inputs {
             check.add(ours, theirs);
         }
         check
+    }
+}
+
+/// A model in the CPU's own code.
+struct OnCpu<'m> {
+    decoder: &'m CpuDecoder,
+    adapter: Option<&'m CpuAdapter>,
+    /// Of a model that looks at pictures.
+    eyes: Option<(&'m Qwen25VlConfig, &'m VisionTower)>,
+}
+
+/// Takes the pictures that have their places in `prompt` off the front of `patches`.
+fn take_pictures(config: &Qwen25VlConfig, prompt: &[u32], patches: &mut Patches) -> Patches {
+    let is_picture = |id: &&u32| **id == config.image_token_id;
+    let mut places = prompt.iter().filter(is_picture).count();
+    let mut count = 0;
+    for grid in &patches.image_grid_thw {
+        if places == 0 {
+            break;
+        }
+        places = places.saturating_sub(grid.merged(config.vision.spatial_merge_size));
+        count += 1;
+    }
+    let rest = patches.image_grid_thw.split_off(count);
+    let image_grid_thw = std::mem::replace(&mut patches.image_grid_thw, rest);
+    let numbers: usize = image_grid_thw.iter().map(Grid::patches).sum();
+    let numbers = (numbers * config.vision.patch_width()).min(patches.pixel_values.len());
+    let rest = patches.pixel_values.split_off(numbers);
+    Patches {
+        pixel_values: std::mem::replace(&mut patches.pixel_values, rest),
+        image_grid_thw,
     }
 }
 

@@ -143,12 +143,11 @@ fn who_gives_memory_back_looks_again_and_goes_on() {
         })
         .collect();
     let roomy = together(&engine(&model, EngineConfig::default()), &requests);
-    // 128 bytes a token of a cache that doubles: a few answers begin, and cannot
-    // all end.
+    // 8 KiB a block of 64 tokens: a few answers begin, and cannot all end.
     let tight = engine(
         &model,
         EngineConfig {
-            kv_budget_bytes: Some(170 << 10),
+            kv_budget_bytes: Some(40 << 10),
             ..EngineConfig::default()
         },
     );
@@ -159,6 +158,49 @@ fn who_gives_memory_back_looks_again_and_goes_on() {
     let metrics = tight.metrics();
     assert!(metrics.preemptions_total > 0, "{metrics:?}");
     assert_eq!(metrics.requests_total, 8);
+}
+
+#[test]
+fn a_prompt_with_the_same_pictures_is_read_once() {
+    let model = model();
+    let all = EngineModel::from(Arc::clone(&model));
+    let engine = engine(&model, EngineConfig::default());
+    // Enough places for several blocks.
+    let ask = |level: u8, question: &str| {
+        let picture = Picture::from_rgb("it", 96, 96, vec![level; 96 * 96 * 3]).unwrap();
+        let mut content = vec![Part::Picture(picture); 10];
+        content.push(Part::Text(question.to_owned()));
+        let message = VisionMessage {
+            role: Role::User,
+            content,
+        };
+        let prompt = all.prompt(&[message]).unwrap();
+        let mut generation = GenerationRequest::new(prompt.ids);
+        generation.max_new_tokens = 8;
+        EngineRequest {
+            logprobs: Some(0),
+            pictures: prompt.patches.into_shared(),
+            ..EngineRequest::new(generation)
+        }
+    };
+    let cold = collect(engine.stream(ask(10, "what?")).unwrap());
+    assert_eq!(cold.2.cached_tokens, 0);
+    let blocks = (cold.2.prompt_tokens - 1) / 64;
+    assert!(blocks >= 2, "{} prompt tokens", cold.2.prompt_tokens);
+    let warm = collect(engine.stream(ask(10, "what?")).unwrap());
+    assert_eq!(warm.2.cached_tokens, blocks * 64);
+    assert_eq!((&cold.0, &cold.1), (&warm.0, &warm.1));
+
+    // The same tokens, and another picture.
+    let other = collect(engine.stream(ask(200, "what?")).unwrap());
+    let own = collect(
+        self::engine(&model, EngineConfig::default())
+            .stream(ask(200, "what?"))
+            .unwrap(),
+    );
+    assert!(other.2.cached_tokens < 64, "{}", other.2.cached_tokens);
+    assert_eq!((&other.0, &other.1), (&own.0, &own.1));
+    assert_ne!(other.1, cold.1);
 }
 
 #[test]

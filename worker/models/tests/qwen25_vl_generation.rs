@@ -145,7 +145,7 @@ fn greedy(
 
 /// The pictures of the first row of a reference.
 fn first_pictures(model: &VisionLanguageModel, ids: &[u32], file: &mut SafetensorsFile) -> Patches {
-    let config = &model.model().config;
+    let config = model.config();
     let mut places = ids
         .iter()
         .filter(|&&id| id == config.image_token_id)
@@ -258,7 +258,7 @@ fn prompts_that_do_not_fit_are_refused_in_words() {
     assert!(error.contains("fewer pictures"), "{error}");
     let error = generate(vec![1; 200], &Patches::default());
     assert!(error.contains("context holds 200"), "{error}");
-    let image = model.model().config.image_token_id;
+    let image = model.config().image_token_id;
     let error = generate(vec![1, image], &Patches::default());
     assert!(error.contains("ends in a picture"), "{error}");
 }

@@ -22,11 +22,16 @@ pub fn Notices() -> impl IntoView {
                 .and_then(|document| document.interruption.clone())
         }
     });
+    let remarks = Memo::new(move |_| session.remarks());
     let lost = session.connection_lost;
     view! {
         <Complaint words=session.complaint/>
         {move || problem.get().map(|problem| view! { <Notice problem/> })}
         <div role="status">
+            {move || {
+                let line = |words| view! { <p class="notice" data-testid="remark">{words}</p> };
+                remarks.get().into_iter().map(line).collect_view()
+            }}
             <Show when=move || lost.get()>
                 <p class="notice">"The connection was lost. It continues here as soon as it is back."</p>
             </Show>

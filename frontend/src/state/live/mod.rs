@@ -12,6 +12,7 @@ pub use block::{BlockKey, LiveBlock, LiveImage};
 pub use headline::Headline;
 
 use illumine_types::document::ImageBlock;
+use illumine_types::event::LogLevel;
 use illumine_types::{Block, Document, Event, EventKind, Job, JobState, Outcome, Problem};
 
 use crate::markdown::TextFlow;
@@ -48,6 +49,8 @@ impl Phase {
 pub struct LiveDocument {
     pub phase: Phase,
     pub blocks: Vec<LiveBlock>,
+    /// What went otherwise than the reader may think, in words.
+    pub remarks: Vec<String>,
     pub started_ms: Option<i64>,
     pub last_text_ms: Option<i64>,
     /// Wall time of a finished document.
@@ -100,7 +103,12 @@ impl LiveDocument {
                     image.finish(outcome.clone());
                 }
             }
-            EventKind::Metrics { .. } | EventKind::Log { .. } => {}
+            EventKind::Log { level, message } => {
+                if *level != LogLevel::Info && !self.remarks.contains(message) {
+                    self.remarks.push(message.clone());
+                }
+            }
+            EventKind::Metrics { .. } => {}
             EventKind::Retrying { error, .. } => {
                 self.phase = Phase::Retrying {
                     error: error.clone(),
@@ -149,6 +157,7 @@ impl LiveDocument {
     /// Takes the stored document, which is the last word on every block. What
     /// is shown already and has not changed stays as it is.
     pub fn note_document(&mut self, document: &Document) {
+        self.remarks.clone_from(&document.remarks);
         let mut old = std::mem::take(&mut self.blocks);
         for block in &document.blocks {
             match block {
@@ -246,6 +255,7 @@ impl LiveDocument {
     fn start(&mut self, attempt: u32, at_ms: i64) {
         if attempt != self.attempt {
             self.blocks.clear();
+            self.remarks.clear();
             self.last_text_ms = None;
         }
         self.attempt = attempt;

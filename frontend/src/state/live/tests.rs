@@ -141,6 +141,7 @@ fn document(blocks: Vec<Block>) -> Document {
             total_ms: 9_400,
         },
         interruption: None,
+        remarks: Vec::new(),
         version: 1,
         created_at: DateTime::from_timestamp_millis(0).unwrap(),
     }
@@ -311,4 +312,31 @@ fn an_older_job_record_does_not_turn_time_back() {
     job.error = Some(Problem::new("policy_lost", "The policy broke off", "…"));
     live.note_job(&job);
     assert_eq!(live.headline(0).words, "The policy broke off");
+}
+
+#[test]
+fn warnings_are_shown_once_and_go_with_their_attempt() {
+    let warn = |message: &str| EventKind::Log {
+        level: LogLevel::Warning,
+        message: message.into(),
+    };
+    let mut live = LiveDocument::default();
+    live.apply(&event(1, 1, started()));
+    live.apply(&event(2, 1, warn("it cannot see the picture")));
+    live.apply(&event(3, 1, warn("it cannot see the picture")));
+    let info = EventKind::Log {
+        level: LogLevel::Info,
+        message: "candidate 1 of 2".into(),
+    };
+    live.apply(&event(4, 1, info));
+    assert_eq!(live.remarks, ["it cannot see the picture"]);
+    live.apply(&event(5, 2, started()));
+    assert!(live.remarks.is_empty());
+
+    let stored = Document {
+        remarks: vec!["as stored".into()],
+        ..document(vec![])
+    };
+    live.note_document(&stored);
+    assert_eq!(live.remarks, ["as stored"]);
 }

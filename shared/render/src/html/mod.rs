@@ -50,6 +50,10 @@ pub fn render_html(document: &Document, pictures: &Pictures) -> String {
             clean_text(&problem.detail)
         );
     }
+    for remark in &document.remarks {
+        let remark = clean_text(remark);
+        let _ = writeln!(page, "<p class=\"notice\" role=\"note\">{remark}</p>");
+    }
     let _ = write!(page, "</main>\n{}</body>\n</html>\n", footer(document));
     page
 }

@@ -45,6 +45,7 @@ pub fn document(id: &JobId, pictures: &[&ImageRef], version: u32) -> Document {
         usage: Usage::default(),
         timings: Timings::default(),
         interruption: None,
+        remarks: Vec::new(),
         version,
         created_at: Utc::now(),
     }

@@ -121,10 +121,11 @@ impl Agent {
             scheduler.add_input(image);
         }
         let request = self.chat_request(input, &scheduler).await?;
-        if let Some(message) = self.unseen(input) {
+        let remarks = Vec::from_iter(self.unseen(input));
+        for message in &remarks {
             events.send(EventKind::Log {
                 level: LogLevel::Warning,
-                message,
+                message: message.clone(),
             });
         }
         let writing = Writing {
@@ -162,6 +163,7 @@ impl Agent {
                 total_ms: elapsed_ms(started),
             },
             interruption: interruption.map(|interruption| interruption.problem()),
+            remarks,
             version: 1,
             created_at: input.created_at,
         })

@@ -42,6 +42,7 @@ mod logprobs;
 mod memory;
 mod metrics;
 mod model;
+mod paged;
 mod prefix;
 mod request;
 mod scheduler;

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::EngineRequest;
-use crate::device::Device;
 use crate::error::{ModelError, Result};
-use crate::generate::{Adapted, GenerationRequest, LanguageModel, VisionLanguageModel};
+use crate::generate::{
+    Adapted, GenerationRequest, LanguageModel, VisionAdapted, VisionLanguageModel,
+};
 use crate::load::ModelFolder;
-use crate::lora::Loaded;
-use crate::qwen3::cpu::CpuDecoder;
-use crate::qwen25_vl::{Part, Patches, Picture, Qwen25Vl, VisionMessage, VisionPrompt};
+use crate::lora::{AdapterId, Loaded};
+use crate::qwen3::cpu::{CpuAdapter, CpuDecoder};
+use crate::qwen25_vl::{Part, Patches, Picture, VisionMessage, VisionPrompt};
 use crate::tokenizer::ChatTokenizer;
 
 /// A text model, or one that looks at pictures.
@@ -39,7 +40,7 @@ impl From<Arc<VisionLanguageModel>> for EngineModel {
 #[derive(Clone, Debug)]
 pub(super) enum EngineAdapter {
     Text(Arc<Loaded<Adapted>>),
-    Vision(Arc<Loaded<Qwen25Vl>>),
+    Vision(Arc<Loaded<VisionAdapted>>),
 }
 
 impl EngineAdapter {
@@ -50,10 +51,31 @@ impl EngineAdapter {
         }
     }
 
-    pub(super) const fn vision(&self) -> Option<&Arc<Loaded<Qwen25Vl>>> {
+    pub(super) const fn vision(&self) -> Option<&Arc<Loaded<VisionAdapted>>> {
         match self {
             Self::Vision(adapter) => Some(adapter),
             Self::Text(_) => None,
+        }
+    }
+
+    pub(super) fn id(&self) -> AdapterId {
+        match self {
+            Self::Text(adapter) => adapter.id,
+            Self::Vision(adapter) => adapter.id,
+        }
+    }
+
+    /// Its part in the CPU's own code.
+    pub(super) fn cpu(&self) -> Option<&CpuAdapter> {
+        match self {
+            Self::Text(adapter) => match &adapter.model {
+                Adapted::Cpu(adapter) => Some(adapter),
+                Adapted::Module(_) => None,
+            },
+            Self::Vision(adapter) => match &adapter.model {
+                VisionAdapted::Cpu { decoder, .. } => Some(decoder),
+                VisionAdapted::Module(_) => None,
+            },
         }
     }
 }
@@ -115,7 +137,7 @@ impl EngineModel {
     pub fn num_parameters(&self) -> usize {
         match self {
             Self::Text(model) => model.folder().config.num_parameters(),
-            Self::Vision(model) => model.model().num_parameters(),
+            Self::Vision(model) => model.num_parameters(),
         }
     }
 
@@ -158,28 +180,27 @@ impl EngineModel {
         }
     }
 
-    /// The CPU's own code, of text models on `flex` alone.
+    /// The CPU's own code, on `flex` alone.
     pub(super) fn decoder(&self) -> Option<&CpuDecoder> {
         match self {
             Self::Text(model) => model.decoder(),
-            Self::Vision(_) => None,
+            Self::Vision(model) => model.decoder(),
         }
     }
 
-    /// Whether sequences may be stepped on several threads at once: on the CPU
-    /// each then has a core, an accelerator would only queue them.
-    pub(super) fn steps_in_parallel(&self) -> bool {
-        let device = match self {
-            Self::Text(model) => model.device(),
-            Self::Vision(model) => model.device(),
-        };
-        *device == Device::flex()
+    /// The token in whose places pictures stand.
+    pub(super) fn picture_token(&self) -> Option<u32> {
+        match self {
+            Self::Text(_) => None,
+            Self::Vision(model) => Some(model.config().image_token_id),
+        }
     }
 
-    /// Checks a request's prompt and its pictures.
-    pub(super) fn check(&self, request: &EngineRequest) -> Result<()> {
+    /// Checks a request's prompt and its pictures. Returns the rotary offset of
+    /// what follows the prompt.
+    pub(super) fn check(&self, request: &EngineRequest) -> Result<i64> {
         match (self, request.pictures.as_deref()) {
-            (Self::Text(model), None) => model.check(&request.generation),
+            (Self::Text(model), None) => model.check(&request.generation).map(|()| 0),
             (Self::Text(_), Some(_)) => Err(sees_none()),
             (Self::Vision(model), pictures) => {
                 model.check(&request.generation, pictures.unwrap_or(&Patches::default()))

@@ -9,8 +9,33 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::lora::AdapterId;
 use crate::qwen3::cpu::KvBlock;
+use crate::qwen25_vl::Patches;
+
+/// The tokens of `prompt`, with numbers of what the pictures show in the places of
+/// `picture_token`: a block is that of another prompt only if both see the same.
+pub(super) fn keys(prompt: &[u32], picture_token: u32, pictures: &Patches) -> Vec<u32> {
+    let mut hash = Sha256::new();
+    for grid in &pictures.image_grid_thw {
+        for side in [grid.t, grid.h, grid.w] {
+            hash.update((side as u64).to_le_bytes());
+        }
+    }
+    for value in &pictures.pixel_values {
+        hash.update(value.to_le_bytes());
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let (words, _) = digest.as_chunks::<4>();
+    let mut words = words.iter().map(|word| u32::from_le_bytes(*word)).cycle();
+    let key = |&token: &u32| match token == picture_token {
+        true => words.next().unwrap_or(token),
+        false => token,
+    };
+    prompt.iter().map(key).collect()
+}
 
 /// A place in a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

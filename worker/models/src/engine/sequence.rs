@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::lane::Lane;
+use super::lane::{Lane, Opening};
 use super::logprobs::{TokenLogprob, logprobs};
 use super::model::{EngineAdapter, EngineModel};
-use super::prefix::PrefixCache;
+use super::prefix::{self, PrefixCache};
 use super::request::{EngineRequest, Event, Sink, Summary};
 use crate::constrain::{Grammar, Masks};
 use crate::error::{ModelError, Result};
@@ -27,6 +27,10 @@ pub(super) struct Submitted {
 pub(super) struct Prepared {
     pub(super) sampler: Sampler,
     pub(super) adapter: Option<EngineAdapter>,
+    /// See [`crate::qwen3::cpu::SequenceCache::with_rope_offset`].
+    pub(super) rope_offset: i64,
+    /// The prompt as the prefix cache knows it, where that is not its tokens.
+    pub(super) prefix_keys: Option<Vec<u32>>,
 }
 
 /// A request in the engine.
@@ -106,7 +110,9 @@ impl<'m> Sequence<'m> {
         let first_time = self.written() == 0;
         let cached = self.cached_tokens.get_or_insert(0);
         // The last token is read by the first step.
-        match self.lane.reuse(&self.tokens[..self.prompt - 1], prefix) {
+        let keys = self.submitted.prepared.prefix_keys.as_ref();
+        let keys = &keys.unwrap_or(&self.tokens)[..self.prompt - 1];
+        match self.lane.reuse(keys, prefix) {
             Ok(reused) if first_time => *cached += reused,
             Ok(_) => {}
             Err(error) => self.fail(error),
@@ -126,9 +132,16 @@ impl<'m> Sequence<'m> {
         if !self.is_reading() {
             return;
         }
-        let opening = &self.tokens[..self.prompt - 1];
-        let pictures = self.submitted.request.pictures.as_deref();
-        if let Err(error) = self.lane.read(model, opening, pictures, prefix, scratch) {
+        let Submitted {
+            request, prepared, ..
+        } = &self.submitted;
+        let before = self.prompt - 1;
+        let opening = Opening {
+            tokens: &self.tokens[..before],
+            keys: &prepared.prefix_keys.as_ref().unwrap_or(&self.tokens)[..before],
+            pictures: request.pictures.as_deref(),
+        };
+        if let Err(error) = self.lane.read(model, &opening, prefix, scratch) {
             self.fail(error);
         }
     }
@@ -273,7 +286,11 @@ impl Vocabulary {
 
 impl Submitted {
     fn lane(&self, model: &EngineModel) -> Lane {
-        Lane::new(model, self.prepared.adapter.as_ref())
+        Lane::new(
+            model,
+            self.prepared.adapter.as_ref(),
+            self.prepared.rope_offset,
+        )
     }
 }
 
@@ -282,8 +299,12 @@ impl Submitted {
 /// # Errors
 /// [`ModelError::Request`].
 pub(super) fn prepare(model: &EngineModel, request: &EngineRequest) -> Result<Prepared> {
-    model.check(request)?;
+    let rope_offset = model.check(request)?;
+    let pictures = request.pictures.as_deref().zip(model.picture_token());
     Ok(Prepared {
+        rope_offset,
+        prefix_keys: pictures
+            .map(|(pictures, token)| prefix::keys(&request.generation.prompt_ids, token, pictures)),
         sampler: Sampler::new(&request.generation.sampling)?,
         adapter: model.adapter(&request.generation)?,
     })

@@ -3,10 +3,8 @@
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
 
-use rayon::prelude::*;
-
 use super::handle::Shared;
-use super::lane::{Lane, cpu_adapter};
+use super::lane::Lane;
 use super::metrics::{Metrics, Rate};
 use super::model::EngineModel;
 use super::scheduler::Scheduler;
@@ -141,7 +139,7 @@ fn step_together(
     let (mut caches, adapters): (Vec<_>, Vec<_>) = writing
         .iter_mut()
         .filter_map(|sequence| match &mut sequence.lane {
-            Lane::Paged { cache, adapter, .. } => Some((cache, cpu_adapter(adapter.as_ref()))),
+            Lane::Paged(paged) => Some(paged.parts()),
             Lane::Module { .. } | Lane::Vision(_) => None,
         })
         .unzip();
@@ -160,18 +158,9 @@ fn step_apart(
     writing: &mut [&mut Sequence<'_>],
     vocabulary: &mut Vocabulary,
 ) -> usize {
-    let mut lanes: Vec<(u32, &mut Lane)> = writing
-        .iter_mut()
-        .map(|sequence| (sequence.next_token(), &mut sequence.lane))
-        .collect();
-    let step = |(token, lane): &mut (u32, &mut Lane)| lane.step(model, *token);
-    let logits: Vec<Result<Vec<f32>>> = match model.steps_in_parallel() {
-        true => lanes.par_iter_mut().map(step).collect(),
-        false => lanes.iter_mut().map(step).collect(),
-    };
     let mut written = 0;
-    for (sequence, logits) in writing.iter_mut().zip(logits) {
-        match logits {
+    for sequence in writing {
+        match sequence.lane.step(model, sequence.next_token()) {
             Ok(logits) => written += usize::from(sequence.choose(model, vocabulary, &logits)),
             Err(error) => sequence.fail(error),
         }

@@ -33,6 +33,7 @@ mod request;
 mod session;
 mod stop;
 mod vision;
+mod vision_module;
 mod writer;
 
 pub(crate) use language_model::Adapted;
@@ -40,5 +41,6 @@ pub use language_model::LanguageModel;
 pub(crate) use language_model::Network;
 pub use request::{CancelFlag, FinishReason, GenerationOutput, GenerationRequest};
 pub(crate) use stop::{Passed, StopFilter};
+pub(crate) use vision::VisionAdapted;
 pub use vision::VisionLanguageModel;
-pub(crate) use vision::VisionState;
+pub(crate) use vision_module::VisionState;

@@ -4,8 +4,8 @@ use super::language_model::{Adapted, LanguageModel, Network};
 use super::request::CancelFlag;
 use super::writer::Steps;
 use crate::device::{Device, read_f32};
-use crate::error::Result;
-use crate::qwen3::cpu::{CpuAdapter, CpuDecoder, Scratch, SequenceCache};
+use crate::error::{ModelError, Result};
+use crate::qwen3::cpu::{CpuAdapter, CpuDecoder, PromptPictures, Scratch, SequenceCache};
 use crate::qwen3::{KvCache, Qwen3, token_ids};
 
 /// Prompt tokens read at once: bounds the attention scores in memory, and the
@@ -15,18 +15,52 @@ pub(super) const PREFILL_CHUNK: usize = 512;
 /// The state of one sequence. Holds the prompt but its last token, which the
 /// first step reads.
 pub(super) enum Session<'m> {
-    Cpu {
-        decoder: &'m CpuDecoder,
-        adapter: Option<&'m CpuAdapter>,
-        cache: SequenceCache,
-        scratch: Box<Scratch>,
-    },
+    Cpu(CpuSession<'m>),
     Device {
         model: &'m Qwen3,
         device: &'m Device,
         cache: KvCache,
         logits: Vec<f32>,
     },
+}
+
+/// One in the CPU's own code.
+pub(super) struct CpuSession<'m> {
+    decoder: &'m CpuDecoder,
+    adapter: Option<&'m CpuAdapter>,
+    cache: SequenceCache,
+    scratch: Box<Scratch>,
+}
+
+impl<'m> CpuSession<'m> {
+    /// Reads `prompt`, in which `pictures` stand. None when cancelled meanwhile.
+    pub(super) fn start(
+        decoder: &'m CpuDecoder,
+        adapter: Option<&'m CpuAdapter>,
+        mut cache: SequenceCache,
+        prompt: &[u32],
+        pictures: Option<&PromptPictures>,
+        cancel: &CancelFlag,
+    ) -> Result<Option<Self>> {
+        let mut scratch = Box::default();
+        for chunk in prompt.chunks(PREFILL_CHUNK) {
+            if cancel.is_cancelled() {
+                return Ok(None);
+            }
+            match pictures {
+                None => decoder.read_adapted(chunk, &mut cache, adapter, &mut scratch)?,
+                Some(pictures) => {
+                    decoder.read_pictured(chunk, &mut cache, pictures, adapter, &mut scratch)?;
+                }
+            }
+        }
+        Ok(Some(Self {
+            decoder,
+            adapter,
+            cache,
+            scratch,
+        }))
+    }
 }
 
 impl<'m> Session<'m> {
@@ -38,65 +72,46 @@ impl<'m> Session<'m> {
         prompt: &[u32],
         cancel: &CancelFlag,
     ) -> Result<Option<Self>> {
-        let mut session = match model.network() {
-            Network::Cpu(decoder) => Self::Cpu {
-                decoder,
-                adapter: match adapter {
+        let (model, device) = match (model.network(), adapter) {
+            (Network::Cpu(decoder), adapter) => {
+                let adapter = match adapter {
+                    None => None,
                     Some(Adapted::Cpu(adapter)) => Some(adapter),
-                    _ => None,
-                },
-                cache: SequenceCache::new(decoder.config()),
-                scratch: Box::default(),
-            },
-            Network::Module(module) => Self::Device {
-                model: match adapter {
-                    Some(Adapted::Module(adapted)) => adapted,
-                    _ => module,
-                },
-                device: model.device(),
-                cache: KvCache::new(module.layers.len()),
-                logits: Vec::new(),
-            },
+                    Some(Adapted::Module(_)) => return Err(other_network()),
+                };
+                let cache = SequenceCache::new(decoder.config());
+                let session = CpuSession::start(decoder, adapter, cache, prompt, None, cancel)?;
+                return Ok(session.map(Self::Cpu));
+            }
+            (Network::Module(_), Some(Adapted::Cpu(_))) => return Err(other_network()),
+            (Network::Module(_), Some(Adapted::Module(adapted))) => (adapted, model.device()),
+            (Network::Module(module), None) => (module, model.device()),
         };
+        let mut cache = KvCache::new(model.layers.len());
         for chunk in prompt.chunks(PREFILL_CHUNK) {
             if cancel.is_cancelled() {
                 return Ok(None);
             }
-            session.read(chunk)?;
+            model.forward_cached(token_ids(chunk, device), None, None, &mut cache);
         }
-        Ok(Some(session))
+        Ok(Some(Self::Device {
+            model,
+            device,
+            cache,
+            logits: Vec::new(),
+        }))
     }
+}
 
-    fn read(&mut self, tokens: &[u32]) -> Result<()> {
-        match self {
-            Self::Cpu {
-                decoder,
-                adapter,
-                cache,
-                scratch,
-            } => decoder.read_adapted(tokens, cache, *adapter, scratch),
-            Self::Device {
-                model,
-                device,
-                cache,
-                ..
-            } => {
-                model.forward_cached(token_ids(tokens, device), None, None, cache);
-                Ok(())
-            }
-        }
-    }
+/// An adapter is made for the network that it is beside.
+pub(super) fn other_network() -> ModelError {
+    ModelError::Engine("an adapter that was loaded for another device".to_owned())
 }
 
 impl Steps for Session<'_> {
     fn step(&mut self, token: u32) -> Result<&[f32]> {
         match self {
-            Self::Cpu {
-                decoder,
-                adapter,
-                cache,
-                scratch,
-            } => decoder.step_adapted(&[token], &mut [cache], &[*adapter], scratch),
+            Self::Cpu(session) => session.step(token),
             Self::Device {
                 model,
                 device,
@@ -109,5 +124,13 @@ impl Steps for Session<'_> {
                 Ok(logits)
             }
         }
+    }
+}
+
+impl Steps for CpuSession<'_> {
+    fn step(&mut self, token: u32) -> Result<&[f32]> {
+        let (cache, adapter) = (&mut self.cache, self.adapter);
+        self.decoder
+            .step_adapted(&[token], &mut [cache], &[adapter], &mut self.scratch)
     }
 }

@@ -5,31 +5,61 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::tensor::Tensor;
+use burn::module::Module;
 
 use super::language_model::check_prompt;
 use super::request::{CancelFlag, GenerationOutput, GenerationRequest};
-use super::session::PREFILL_CHUNK;
-use super::writer::{Steps, Writer};
-use crate::device::{Device, read_f32};
+use super::session::{CpuSession, other_network};
+use super::vision_module::ModuleSession;
+use super::writer::Writer;
+use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::load::ModelFolder;
-use crate::lora::{self, Loaded, Registry};
-use crate::qwen3::KvCache;
+use crate::lora::{self, Adapter, Loaded, Registry, Site};
+use crate::qwen3::cpu::{CpuAdapter, CpuDecoder, Precision, PromptPictures, SequenceCache};
 use crate::qwen25_vl::chat::{VisionMessage, VisionPrompt};
+use crate::qwen25_vl::cpu::{prompt_pictures, prompt_positions};
 use crate::qwen25_vl::text::Positions;
-use crate::qwen25_vl::{ImageProcessor, Inputs, Patches, Qwen25Vl};
+use crate::qwen25_vl::vision::VisionTower;
+use crate::qwen25_vl::weights::{TEXT, text_specs};
+use crate::qwen25_vl::{ImageProcessor, Patches, Qwen25Vl, Qwen25VlConfig};
 use crate::tokenizer::ChatTokenizer;
 
 /// A Qwen2.5-VL with its tokenizer and image processor.
 #[derive(Debug)]
 pub struct VisionLanguageModel {
     folder: ModelFolder,
-    model: Qwen25Vl,
+    config: Qwen25VlConfig,
+    network: VisionNetwork,
     processor: ImageProcessor,
     tokenizer: ChatTokenizer,
     device: Device,
-    adapters: Registry<Qwen25Vl>,
+    adapters: Registry<VisionAdapted>,
+}
+
+/// The weights, where they run.
+#[derive(Debug)]
+pub(crate) enum VisionNetwork {
+    /// On `flex`: the tower as a module, the decoder in our own code for the CPU.
+    Cpu {
+        tower: Box<VisionTower>,
+        decoder: Box<CpuDecoder>,
+    },
+    /// On other devices: the module.
+    Module(Box<Qwen25Vl>),
+}
+
+/// What an adapter makes of the model; the base's weights are shared.
+#[derive(Debug)]
+pub(crate) enum VisionAdapted {
+    /// The tower with the adapter beside its weights, and what is added to the
+    /// decoder.
+    Cpu {
+        tower: Box<VisionTower>,
+        decoder: Box<CpuAdapter>,
+    },
+    /// The module with the adapter beside its weights.
+    Module(Box<Qwen25Vl>),
 }
 
 impl VisionLanguageModel {
@@ -39,8 +69,17 @@ impl VisionLanguageModel {
     /// Every [`ModelError`] of loading; each names the file, and the field or
     /// tensor.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
+        Self::load_as(dir, device, Precision::Exact)
+    }
+
+    /// [`Self::load`] with a choice of the weights that the CPU's decoder computes
+    /// with; other devices take no notice of it.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_as(dir: &Path, device: &Device, precision: Precision) -> Result<Self> {
         let folder = ModelFolder::open(dir)?;
-        Self::new(folder, ChatTokenizer::from_folder(dir)?, device)
+        Self::new_as(folder, ChatTokenizer::from_folder(dir)?, device, precision)
     }
 
     /// Loads the weights of `folder` beside a tokenizer made elsewhere.
@@ -48,20 +87,39 @@ impl VisionLanguageModel {
     /// # Errors
     /// As [`Self::load`].
     pub fn new(folder: ModelFolder, tokenizer: ChatTokenizer, device: &Device) -> Result<Self> {
+        Self::new_as(folder, tokenizer, device, Precision::Exact)
+    }
+
+    fn new_as(
+        folder: ModelFolder,
+        tokenizer: ChatTokenizer,
+        device: &Device,
+        precision: Precision,
+    ) -> Result<Self> {
         let device = device.clone().without_autodiff();
-        let Some(vision) = &folder.vision else {
-            let reason = "`model_type`: a text model, which cannot look at pictures";
-            return Err(ModelError::malformed(
-                folder.path.join("config.json"),
-                reason,
-            ));
-        };
+        let vision = folder.vision()?;
         let processor = vision.image_processor(&folder.path)?;
-        let model = folder.load_vision_model(&device)?;
-        tracing::info!(folder = %folder.path.display(), ?device, "model loaded");
+        let config = vision.config.clone();
+        let network = match device == Device::flex() {
+            true => {
+                let (tower, decoder) = folder.load_vision_decoder(precision)?;
+                VisionNetwork::Cpu {
+                    tower: Box::new(tower),
+                    decoder: Box::new(decoder),
+                }
+            }
+            false => VisionNetwork::Module(Box::new(folder.load_vision_model(&device)?)),
+        };
+        tracing::info!(
+            folder = %folder.path.display(),
+            ?device,
+            weights = precision.name(),
+            "model loaded"
+        );
         Ok(Self {
             folder,
-            model,
+            config,
+            network,
             processor,
             tokenizer,
             device,
@@ -75,9 +133,27 @@ impl VisionLanguageModel {
     /// # Errors
     /// As there.
     pub fn add_adapter(&self, name: &str, dir: &Path) -> Result<()> {
-        let adapter = lora::open(dir, &self.model)?;
-        self.adapters
-            .add(name, lora::attach(&self.model, &adapter))?;
+        let (adapter, adapted) = match &self.network {
+            VisionNetwork::Cpu { tower, .. } => {
+                let (mut sites, text) = (lora::sites_of(&**tower), &self.config.text);
+                sites.extend(lora::projections(text_specs(text, TEXT)).map(|site| Site {
+                    old_name: lora::old_name(&site.name),
+                    ..site
+                }));
+                let adapter = Adapter::open(dir, &sites)?;
+                let adapted = VisionAdapted::Cpu {
+                    tower: Box::new(lora::attach(&**tower, &adapter)),
+                    decoder: Box::new(CpuAdapter::named(&adapter, text, TEXT)),
+                };
+                (adapter, adapted)
+            }
+            VisionNetwork::Module(model) => {
+                let adapter = lora::open(dir, &**model)?;
+                let adapted = Box::new(lora::attach(&**model, &adapter));
+                (adapter, VisionAdapted::Module(adapted))
+            }
+        };
+        self.adapters.add(name, adapted)?;
         tracing::info!(
             name,
             folder = %dir.display(),
@@ -99,7 +175,7 @@ impl VisionLanguageModel {
     pub(crate) fn adapter(
         &self,
         request: &GenerationRequest,
-    ) -> Result<Option<Arc<Loaded<Qwen25Vl>>>> {
+    ) -> Result<Option<Arc<Loaded<VisionAdapted>>>> {
         self.adapters.get(request.adapter.as_deref())
     }
 
@@ -108,14 +184,28 @@ impl VisionLanguageModel {
         &self.folder
     }
 
+    /// The shapes.
+    pub fn config(&self) -> &Qwen25VlConfig {
+        &self.config
+    }
+
+    /// Number of weights, a tied head counted once.
+    pub fn num_parameters(&self) -> usize {
+        match &self.network {
+            VisionNetwork::Module(model) => model.num_parameters(),
+            VisionNetwork::Cpu { tower, .. } => {
+                let specs = text_specs(&self.config.text, TEXT);
+                let text = specs
+                    .iter()
+                    .map(|spec| spec.shape.iter().product::<usize>());
+                tower.num_params() + text.sum::<usize>()
+            }
+        }
+    }
+
     /// The tokenizer.
     pub fn tokenizer(&self) -> &ChatTokenizer {
         &self.tokenizer
-    }
-
-    /// The module.
-    pub fn model(&self) -> &Qwen25Vl {
-        &self.model
     }
 
     /// Pictures to patches.
@@ -131,7 +221,7 @@ impl VisionLanguageModel {
     /// [`ModelError::Request`] when the prompt has places for another number of
     /// pictures.
     pub fn prompt(&self, messages: &[VisionMessage]) -> Result<VisionPrompt> {
-        let image = self.model.config.image_token_id;
+        let image = self.config.image_token_id;
         VisionPrompt::new(messages, &self.tokenizer, &self.processor, image)
     }
 
@@ -154,7 +244,7 @@ impl VisionLanguageModel {
         mut on_text: impl FnMut(&str) -> ControlFlow<()>,
     ) -> Result<GenerationOutput> {
         let started = Instant::now();
-        let (last, before) = self.check_prompt(request, patches)?;
+        let (last, before, positions) = self.check_prompt(request, patches)?;
         let writer = Writer {
             tokenizer: &self.tokenizer,
             folder: &self.folder,
@@ -163,174 +253,98 @@ impl VisionLanguageModel {
             started,
         };
         let adapter = self.adapter(request)?;
-        writer.run(last, &mut on_text, || {
-            let mut session = Session {
-                of: self,
-                state: self.begin(adapter.clone()),
-                logits: Vec::new(),
-            };
-            while session.state.len() < before.len() {
-                if cancel.is_cancelled() {
-                    return Ok(None);
-                }
-                self.read(&mut session.state, before, patches, PREFILL_CHUNK)?;
+        let adapted = adapter.as_deref().map(|adapter| &adapter.model);
+        match &self.network {
+            VisionNetwork::Cpu { decoder, .. } => {
+                let adapter = cpu_adapter(adapted)?;
+                writer.run(last, &mut on_text, || {
+                    if cancel.is_cancelled() {
+                        return Ok(None);
+                    }
+                    let pictures = self.look(adapted, before, 0, patches)?;
+                    let offset = rope_offset(&positions, before);
+                    let cache = SequenceCache::with_rope_offset(decoder.config(), offset);
+                    CpuSession::start(decoder, adapter, cache, before, pictures.as_ref(), cancel)
+                })
             }
-            Ok(Some(session))
-        })
+            VisionNetwork::Module(_) => writer.run(last, &mut on_text, || {
+                ModuleSession::start(self, adapter.clone(), before, patches, cancel)
+            }),
+        }
     }
 
     /// Checks a request's prompt and whether its pictures fit their places.
-    pub(crate) fn check(&self, request: &GenerationRequest, patches: &Patches) -> Result<()> {
-        self.check_prompt(request, patches).map(|_| ())
+    /// Returns the rotary offset of what follows the prompt, see
+    /// [`SequenceCache::with_rope_offset`].
+    pub(crate) fn check(&self, request: &GenerationRequest, patches: &Patches) -> Result<i64> {
+        let (_, before, positions) = self.check_prompt(request, patches)?;
+        Ok(rope_offset(&positions, before))
     }
 
     fn check_prompt<'r>(
         &self,
         request: &'r GenerationRequest,
         patches: &Patches,
-    ) -> Result<(u32, &'r [u32])> {
+    ) -> Result<(u32, &'r [u32], Positions)> {
         let (last, before) = check_prompt(&self.folder.config, request)?;
-        if last == self.model.config.image_token_id {
+        if last == self.config.image_token_id {
             return Err(ModelError::Request {
                 field: "prompt",
                 reason: "ends in a picture".to_owned(),
             });
         }
-        self.positions(before, patches)?;
-        Ok((last, before))
+        let positions = prompt_positions(&self.config, before, patches)?;
+        Ok((last, before, positions))
     }
 
-    /// Where the tokens of a prompt stand.
-    fn positions(&self, ids: &[u32], patches: &Patches) -> Result<Positions> {
-        let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
-        let mask = vec![1; ids.len()];
-        let grids = &patches.image_grid_thw;
-        Positions::new(&self.model.config, &ids, &mask, ids.len(), grids)
+    /// The weights, where they run.
+    pub(crate) const fn network(&self) -> &VisionNetwork {
+        &self.network
     }
 
-    /// A sequence of which nothing was read, to be read with `adapter`.
-    pub(crate) fn begin(&self, adapter: Option<Arc<Loaded<Qwen25Vl>>>) -> VisionState {
-        VisionState {
-            adapter,
-            cache: KvCache::new(self.model.language_model.layers.len()),
-            next: 0,
-            unread: None,
+    /// The CPU's own code, on `flex` alone.
+    pub(crate) fn decoder(&self) -> Option<&CpuDecoder> {
+        match &self.network {
+            VisionNetwork::Cpu { decoder, .. } => Some(decoder),
+            VisionNetwork::Module(_) => None,
         }
     }
 
-    /// Reads up to `tokens` more of `prompt`, which has `patches` in the places
-    /// of its pictures; the first time, looks at these. At the prompt's end the
-    /// state is ready for [`Self::step`].
+    /// The pictures of `prompt` for the CPU's decoder, which has read `from` of its
+    /// tokens; see [`prompt_pictures`].
     ///
     /// # Errors
-    /// [`ModelError::Request`] when the pictures do not fit their places.
-    pub(crate) fn read(
+    /// As there.
+    pub(crate) fn look(
         &self,
-        state: &mut VisionState,
+        adapter: Option<&VisionAdapted>,
         prompt: &[u32],
+        from: usize,
         patches: &Patches,
-        tokens: usize,
-    ) -> Result<()> {
-        let from = state.len();
-        let count = tokens.min(prompt.len().saturating_sub(from));
-        if count == 0 {
-            return Ok(());
-        }
-        let unread = match state.unread.take() {
-            Some(unread) => unread,
-            None => self.look(state, prompt, patches)?,
+    ) -> Result<Option<PromptPictures>> {
+        let tower = match (&self.network, adapter) {
+            (_, Some(VisionAdapted::Cpu { tower, .. }))
+            | (VisionNetwork::Cpu { tower, .. }, None) => tower,
+            _ => return Err(other_network()),
         };
-        let x = unread.embeddings.clone().narrow(1, from, count);
-        let chunk = Positions {
-            axes: unread.positions.axes[from..from + count].to_vec(),
-            next: Vec::new(),
-            tokens: count,
-        };
-        let model = self.module(state.adapter.as_ref());
-        model.forward_cached(x, &chunk, &mut state.cache);
-        match from + count < prompt.len() {
-            true => state.unread = Some(unread),
-            false => state.next = unread.positions.next.first().copied().unwrap_or(0),
-        }
-        Ok(())
-    }
-
-    /// A prompt with its pictures as vectors.
-    fn look(&self, state: &VisionState, prompt: &[u32], patches: &Patches) -> Result<Unread> {
-        let inputs = Inputs {
-            input_ids: prompt.iter().map(|&id| i64::from(id)).collect(),
-            attention_mask: vec![1; prompt.len()],
-            tokens: prompt.len(),
-            patches: patches.clone(),
-        };
-        let model = self.module(state.adapter.as_ref());
-        Ok(Unread {
-            positions: model.positions(&inputs)?,
-            embeddings: model.embed(&inputs, &self.device)?,
-        })
-    }
-
-    /// The model, with its adapter where there is one.
-    fn module<'m>(&'m self, adapter: Option<&'m Arc<Loaded<Qwen25Vl>>>) -> &'m Qwen25Vl {
-        adapter.map_or(&self.model, |adapter| &adapter.model)
-    }
-
-    /// Reads one token; the logits `[vocab]` of what follows it.
-    ///
-    /// # Errors
-    /// [`ModelError::Request`] for a token outside the vocabulary, and
-    /// [`ModelError::Device`].
-    pub(crate) fn step(&self, state: &mut VisionState, token: u32) -> Result<Vec<f32>> {
-        let model = self.module(state.adapter.as_ref());
-        let inputs = Inputs {
-            input_ids: vec![i64::from(token)],
-            attention_mask: vec![1],
-            tokens: 1,
-            patches: Patches::default(),
-        };
-        let x: Tensor<3> = model.embed(&inputs, &self.device)?;
-        let position = Positions::single(state.next);
-        let hidden = model.forward_cached(x, &position, &mut state.cache);
-        state.next += 1;
-        read_f32(model.language_model.logits(hidden))
+        prompt_pictures(&self.config, tower, prompt, from, patches)
     }
 }
 
-/// What was read of one sequence.
-#[derive(Debug)]
-pub(crate) struct VisionState {
-    adapter: Option<Arc<Loaded<Qwen25Vl>>>,
-    cache: KvCache,
-    /// The position of the next token, once the prompt is read.
-    next: i64,
-    /// The whole prompt, while some of it is still to be read.
-    unread: Option<Unread>,
+/// What a token behind the prompt stands above its number.
+fn rope_offset(positions: &Positions, before: &[u32]) -> i64 {
+    let next = positions.next.first().copied().unwrap_or(0);
+    next - before.len() as i64
 }
 
-#[derive(Debug)]
-struct Unread {
-    /// `[1, tokens, hidden]`.
-    embeddings: Tensor<3>,
-    positions: Positions,
-}
-
-impl VisionState {
-    /// Tokens read.
-    pub(crate) fn len(&self) -> usize {
-        self.cache.len()
-    }
-}
-
-/// One sequence being decoded.
-struct Session<'m> {
-    of: &'m VisionLanguageModel,
-    state: VisionState,
-    logits: Vec<f32>,
-}
-
-impl Steps for Session<'_> {
-    fn step(&mut self, token: u32) -> Result<&[f32]> {
-        self.logits = self.of.step(&mut self.state, token)?;
-        Ok(&self.logits)
+/// The decoder's part of an adapter.
+///
+/// # Errors
+/// [`ModelError::Engine`] for one that was loaded for another device.
+fn cpu_adapter(adapter: Option<&VisionAdapted>) -> Result<Option<&CpuAdapter>> {
+    match adapter {
+        None => Ok(None),
+        Some(VisionAdapted::Cpu { decoder, .. }) => Ok(Some(decoder)),
+        Some(VisionAdapted::Module(_)) => Err(other_network()),
     }
 }

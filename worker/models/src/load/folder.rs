@@ -12,7 +12,8 @@ use crate::error::{ModelError, Result};
 use crate::qwen3::cpu::{CpuDecoder, Precision};
 use crate::qwen3::{Qwen3, Qwen3Config};
 use crate::qwen25_vl::processor_config::ProcessorConfig;
-use crate::qwen25_vl::weights::load_qwen25_vl;
+use crate::qwen25_vl::vision::VisionTower;
+use crate::qwen25_vl::weights::{load_cpu, load_qwen25_vl};
 use crate::qwen25_vl::{ImageProcessor, Qwen25Vl, Qwen25VlConfig};
 use crate::tokenizer::ChatTokenizer;
 
@@ -179,11 +180,30 @@ impl ModelFolder {
     /// # Errors
     /// Those of reading weights; [`ModelError::Malformed`] for a text model.
     pub fn load_vision_model(&self, device: &Device) -> Result<Qwen25Vl> {
-        let Some(vision) = &self.vision else {
+        let config = &self.vision()?.config;
+        load_qwen25_vl(config, &mut Weights::open(&self.path)?, device)
+    }
+
+    /// The same for the CPU: the tower as a module on `flex`, the decoder for the
+    /// CPU's own code.
+    ///
+    /// # Errors
+    /// As [`Self::load_vision_model`].
+    pub fn load_vision_decoder(&self, precision: Precision) -> Result<(VisionTower, CpuDecoder)> {
+        let config = &self.vision()?.config;
+        let mut weights = Weights::open(&self.path)?;
+        load_cpu(config, &mut weights, &Device::flex(), precision)
+    }
+
+    /// What is there for pictures.
+    ///
+    /// # Errors
+    /// [`ModelError::Malformed`] for a text model.
+    pub(crate) fn vision(&self) -> Result<&VisionFolder> {
+        self.vision.as_ref().ok_or_else(|| {
             let reason = "`model_type`: a text model, which cannot look at pictures";
-            return Err(ModelError::malformed(self.path.join("config.json"), reason));
-        };
-        load_qwen25_vl(&vision.config, &mut Weights::open(&self.path)?, device)
+            ModelError::malformed(self.path.join("config.json"), reason)
+        })
     }
 }
 

@@ -12,9 +12,10 @@ use crate::error::Result;
 use crate::load::transpose;
 use crate::qwen3::layer::FeedForward;
 use crate::qwen3::mlp::Mlp;
-use crate::qwen3::weights::weight_specs;
+use crate::qwen3::weights::{WeightSpec, weight_specs};
 use crate::qwen3::{Qwen3, Qwen3Config};
 use crate::qwen25_vl::Qwen25Vl;
+use crate::qwen25_vl::vision::VisionTower;
 
 /// A model whose projections can carry an adapter.
 pub trait Adaptable: Clone {
@@ -32,6 +33,11 @@ pub trait Adaptable: Clone {
 /// # Errors
 /// Those of [`Adapter::open`].
 pub fn open<M: Adaptable>(dir: &Path, model: &M) -> Result<Adapter> {
+    Adapter::open(dir, &sites_of(model))
+}
+
+/// The projections of a module.
+pub(crate) fn sites_of<M: Adaptable>(model: &M) -> Vec<Site> {
     // Cheap: the copy shares the weights.
     let mut model = model.clone();
     let sites = model.projections().into_iter().map(|(name, linear)| {
@@ -43,12 +49,17 @@ pub fn open<M: Adaptable>(dir: &Path, model: &M) -> Result<Adapter> {
             output,
         }
     });
-    Adapter::open(dir, &sites.collect::<Vec<_>>())
+    sites.collect()
 }
 
 /// The projections of a Qwen3 of this configuration.
 pub fn sites(config: &Qwen3Config) -> Vec<Site> {
-    let projections = weight_specs(config).into_iter().filter_map(|spec| {
+    projections(weight_specs(config)).collect()
+}
+
+/// The projections among a decoder's tensors.
+pub(crate) fn projections(specs: Vec<WeightSpec>) -> impl Iterator<Item = Site> {
+    specs.into_iter().filter_map(|spec| {
         let name = spec.name.strip_suffix(".weight")?;
         let [output, input] = spec.shape[..] else {
             return None;
@@ -59,8 +70,7 @@ pub fn sites(config: &Qwen3Config) -> Vec<Site> {
             input,
             output,
         })
-    });
-    projections.collect()
+    })
 }
 
 /// `model` with `adapter`, in the weights' number type and on their device. The
@@ -129,16 +139,7 @@ impl Adaptable for Qwen3 {
 
 impl Adaptable for Qwen25Vl {
     fn projections(&mut self) -> Vec<(String, &mut Linear)> {
-        let mut all = Vec::new();
-        for (number, block) in self.visual.blocks.iter_mut().enumerate() {
-            let at = format!("model.visual.blocks.{number}");
-            all.push((format!("{at}.attn.qkv"), &mut block.attn.qkv));
-            all.push((format!("{at}.attn.proj"), &mut block.attn.proj));
-            all.extend(of_mlp(&mut block.mlp, &format!("{at}.mlp")));
-        }
-        let merger = &mut self.visual.merger;
-        all.push(("model.visual.merger.mlp.0".to_owned(), &mut merger.up));
-        all.push(("model.visual.merger.mlp.2".to_owned(), &mut merger.down));
+        let mut all = self.visual.projections();
         for (number, layer) in self.language_model.layers.iter_mut().enumerate() {
             let at = format!("model.language_model.layers.{number}");
             let attention = &mut layer.self_attn;
@@ -153,14 +154,39 @@ impl Adaptable for Qwen25Vl {
         all
     }
 
-    /// Before release 4.52 of `transformers` the parts stood beside each other.
     fn old_name(name: &str) -> Option<String> {
-        let visual = name.strip_prefix("model.visual.");
-        let text = name.strip_prefix("model.language_model.");
-        visual
-            .map(|rest| format!("visual.{rest}"))
-            .or_else(|| text.map(|rest| format!("model.{rest}")))
+        old_name(name)
     }
+}
+
+impl Adaptable for VisionTower {
+    fn projections(&mut self) -> Vec<(String, &mut Linear)> {
+        let mut all = Vec::new();
+        for (number, block) in self.blocks.iter_mut().enumerate() {
+            let at = format!("model.visual.blocks.{number}");
+            all.push((format!("{at}.attn.qkv"), &mut block.attn.qkv));
+            all.push((format!("{at}.attn.proj"), &mut block.attn.proj));
+            all.extend(of_mlp(&mut block.mlp, &format!("{at}.mlp")));
+        }
+        let merger = &mut self.merger;
+        all.push(("model.visual.merger.mlp.0".to_owned(), &mut merger.up));
+        all.push(("model.visual.merger.mlp.2".to_owned(), &mut merger.down));
+        all
+    }
+
+    fn old_name(name: &str) -> Option<String> {
+        old_name(name)
+    }
+}
+
+/// Before release 4.52 of `transformers` the parts of a Qwen2.5-VL stood beside each
+/// other.
+pub(crate) fn old_name(name: &str) -> Option<String> {
+    let visual = name.strip_prefix("model.visual.");
+    let text = name.strip_prefix("model.language_model.");
+    visual
+        .map(|rest| format!("visual.{rest}"))
+        .or_else(|| text.map(|rest| format!("model.{rest}")))
 }
 
 fn of_mlp<'m>(mlp: &'m mut Mlp, at: &str) -> [(String, &'m mut Linear); 3] {

@@ -30,8 +30,9 @@ pub mod linear;
 pub mod registry;
 pub mod target;
 
-pub use adapter::{Adapter, Factors};
+pub use adapter::{Adapter, Factors, Site};
 pub use attach::{Adaptable, attach, open, sites};
+pub(crate) use attach::{old_name, projections, sites_of};
 pub use config::LoraConfig;
 pub use linear::Linear;
 pub use registry::{AdapterId, Loaded, Registry};

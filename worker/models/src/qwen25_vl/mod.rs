@@ -10,10 +10,11 @@
 //! ```
 //!
 //! Read in this order: [`picture`], [`resample`], [`processor_config`],
-//! [`processor`]; [`config`], [`vision`], [`text`], [`model`], [`weights`]; [`chat`].
+//! [`processor`]; [`config`], [`vision`], [`text`], [`model`], [`weights`]; [`cpu`]; [`chat`].
 
 pub mod chat;
 pub mod config;
+pub mod cpu;
 pub mod model;
 pub mod picture;
 pub mod processor;

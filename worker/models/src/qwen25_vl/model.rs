@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::config::Qwen25VlConfig;
+use super::config::{Qwen25VlConfig, VisionConfig};
 use super::processor::{Grid, Patches};
 use super::text::mrope::multimodal_rotary;
 use super::text::{Positions, TextDecoder};
@@ -37,6 +37,59 @@ pub struct Inputs {
     pub tokens: usize,
     /// The pictures of all rows, in order.
     pub patches: Patches,
+}
+
+impl Inputs {
+    /// Where the tokens stand.
+    ///
+    /// # Errors
+    /// [`ModelError::Request`] when patches do not fit their grids, or grids
+    /// their places in the prompts.
+    pub fn positions(&self, config: &Qwen25VlConfig) -> Result<Positions> {
+        let Self {
+            input_ids,
+            attention_mask,
+            tokens,
+            patches,
+        } = self;
+        let whole = *tokens > 0 && input_ids.len().is_multiple_of(*tokens);
+        if !whole || attention_mask.len() != input_ids.len() {
+            let reason = "is no whole number of rows, or `attention_mask` has another size";
+            return Err(refuse("input_ids", reason));
+        }
+        patches.check(&config.vision)?;
+        let grids = &patches.image_grid_thw;
+        Positions::new(config, input_ids, attention_mask, *tokens, grids)
+    }
+}
+
+impl Patches {
+    /// Whether the numbers are those that the grids ask for.
+    pub(crate) fn check(&self, vision: &VisionConfig) -> Result<()> {
+        let grids = &self.image_grid_thw;
+        let numbers = self.pixel_values.len();
+        let merge = vision.spatial_merge_size;
+        let mut patches = 0_usize;
+        for Grid { t, h, w } in grids {
+            let own = t.checked_mul(*h).and_then(|rows| rows.checked_mul(*w));
+            let fits = [h, w].iter().all(|side| side.is_multiple_of(merge));
+            let sum = own.filter(|&own| own > 0 && fits);
+            let sum = sum.and_then(|own| patches.checked_add(own));
+            patches = sum.ok_or_else(|| {
+                let reason =
+                    format!("{t}×{h}×{w} is not a grid of squares of {merge}×{merge} patches");
+                refuse("image_grid_thw", reason)
+            })?;
+        }
+        if patches.checked_mul(vision.patch_width()) == Some(numbers) {
+            return Ok(());
+        }
+        let reason = format!(
+            "has {numbers} numbers; its grids ask for {patches} patches of {}",
+            vision.patch_width()
+        );
+        Err(refuse("pixel_values", reason))
+    }
 }
 
 impl Qwen25Vl {
@@ -78,20 +131,7 @@ impl Qwen25Vl {
     /// # Errors
     /// As [`Self::forward`].
     pub fn positions(&self, inputs: &Inputs) -> Result<Positions> {
-        let Inputs {
-            input_ids,
-            attention_mask,
-            tokens,
-            patches,
-        } = inputs;
-        let whole = *tokens > 0 && input_ids.len().is_multiple_of(*tokens);
-        if !whole || attention_mask.len() != input_ids.len() {
-            let reason = "is no whole number of rows, or `attention_mask` has another size";
-            return Err(refuse("input_ids", reason));
-        }
-        let grids = &patches.image_grid_thw;
-        self.check_patches(grids, patches.pixel_values.len())?;
-        Positions::new(&self.config, input_ids, attention_mask, *tokens, grids)
+        inputs.positions(&self.config)
     }
 
     /// Embeddings `[batch, tokens, hidden]`, a picture's vectors in its places.
@@ -160,31 +200,6 @@ impl Qwen25Vl {
         let text = &self.config.text;
         let sections = &self.config.mrope_section;
         multimodal_rotary(positions, sections, text.head_dim, text.rope_theta, device)
-    }
-
-    fn check_patches(&self, grids: &[Grid], numbers: usize) -> Result<()> {
-        let vision = &self.config.vision;
-        let merge = vision.spatial_merge_size;
-        let mut patches = 0_usize;
-        for Grid { t, h, w } in grids {
-            let own = t.checked_mul(*h).and_then(|rows| rows.checked_mul(*w));
-            let fits = [h, w].iter().all(|side| side.is_multiple_of(merge));
-            let sum = own.filter(|&own| own > 0 && fits);
-            let sum = sum.and_then(|own| patches.checked_add(own));
-            patches = sum.ok_or_else(|| {
-                let reason =
-                    format!("{t}×{h}×{w} is not a grid of squares of {merge}×{merge} patches");
-                refuse("image_grid_thw", reason)
-            })?;
-        }
-        if patches.checked_mul(vision.patch_width()) == Some(numbers) {
-            return Ok(());
-        }
-        let reason = format!(
-            "has {numbers} numbers; its grids ask for {patches} patches of {}",
-            vision.patch_width()
-        );
-        Err(refuse("pixel_values", reason))
     }
 }
 

@@ -21,7 +21,13 @@ use crate::device::Device;
 use crate::error::Result;
 use crate::load::{Weights, transpose};
 use crate::lora::Linear;
+use crate::qwen3::Qwen3Config;
+use crate::qwen3::cpu::{CpuDecoder, Precision};
 use crate::qwen3::mlp::Mlp;
+use crate::qwen3::weights::WeightSpec;
+
+/// What the names of the decoder's tensors begin with in newer releases.
+pub(crate) const TEXT: &str = "model.language_model";
 
 /// Of every norm of the tower, fixed in the reference.
 const VISION_NORM_EPS: f64 = 1e-6;
@@ -49,11 +55,7 @@ pub fn load_qwen25_vl_as(
     device: &Device,
     dtype: DType,
 ) -> Result<Qwen25Vl> {
-    let nested = weights.contains("model.language_model.embed_tokens.weight");
-    let (vision, text) = match nested {
-        true => ("model.visual", "model.language_model"),
-        false => ("visual", "model"),
-    };
+    let (vision, text) = names(weights);
     let mut reader = Reader {
         weights,
         device,
@@ -64,6 +66,71 @@ pub fn load_qwen25_vl_as(
         language_model: reader.decoder(config, text)?,
         config: config.clone(),
     })
+}
+
+/// The tower on `device` in f32, and the decoder for the CPU's own code.
+///
+/// # Errors
+/// As [`load_qwen25_vl`].
+pub fn load_cpu(
+    config: &Qwen25VlConfig,
+    weights: &mut Weights,
+    device: &Device,
+    precision: Precision,
+) -> Result<(VisionTower, CpuDecoder)> {
+    let (vision, text) = names(weights);
+    let decoder = CpuDecoder::load_qwen25_vl(weights, config, text, precision)?;
+    let mut reader = Reader {
+        weights,
+        device,
+        dtype: DType::F32,
+    };
+    let tower = reader.tower(config, vision)?;
+    Ok((tower, decoder))
+}
+
+/// What the names of the tower's and the decoder's tensors begin with.
+fn names(weights: &Weights) -> (&'static str, &'static str) {
+    match weights.contains(&format!("{TEXT}.embed_tokens.weight")) {
+        true => ("model.visual", TEXT),
+        false => ("visual", "model"),
+    }
+}
+
+/// The decoder's tensors, named behind `at` but for the head, in the order in which
+/// the CPU's own code takes them.
+pub(crate) fn text_specs(text: &Qwen3Config, at: &str) -> Vec<WeightSpec> {
+    let (hidden, inner) = (text.hidden_size, text.intermediate_size);
+    let query = text.num_attention_heads * text.head_dim;
+    let key = text.num_key_value_heads * text.head_dim;
+    let spec = |name: String, shape: &[usize]| WeightSpec {
+        name,
+        shape: shape.to_vec(),
+    };
+    let table = [text.vocab_size, hidden];
+    let mut specs = vec![spec(format!("{at}.embed_tokens.weight"), &table)];
+    for layer in 0..text.num_hidden_layers {
+        let at = |part: &str| format!("{at}.layers.{layer}.{part}");
+        specs.extend([
+            spec(at("self_attn.q_proj.weight"), &[query, hidden]),
+            spec(at("self_attn.k_proj.weight"), &[key, hidden]),
+            spec(at("self_attn.v_proj.weight"), &[key, hidden]),
+            spec(at("self_attn.q_proj.bias"), &[query]),
+            spec(at("self_attn.k_proj.bias"), &[key]),
+            spec(at("self_attn.v_proj.bias"), &[key]),
+            spec(at("self_attn.o_proj.weight"), &[hidden, query]),
+            spec(at("mlp.gate_proj.weight"), &[inner, hidden]),
+            spec(at("mlp.up_proj.weight"), &[inner, hidden]),
+            spec(at("mlp.down_proj.weight"), &[hidden, inner]),
+            spec(at("input_layernorm.weight"), &[hidden]),
+            spec(at("post_attention_layernorm.weight"), &[hidden]),
+        ]);
+    }
+    specs.push(spec(format!("{at}.norm.weight"), &[hidden]));
+    if !text.tie_word_embeddings {
+        specs.push(spec("lm_head.weight".to_owned(), &table));
+    }
+    specs
 }
 
 struct Reader<'a> {

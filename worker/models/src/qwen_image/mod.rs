@@ -13,5 +13,6 @@ pub mod prompt;
 pub mod request;
 pub mod scheduler;
 pub mod transformer;
+pub mod vae;
 
 pub use request::{DrawRequest, DrawWatch, ImageMode, ImageModelInfo, ImagePipeline};

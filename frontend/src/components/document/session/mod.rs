@@ -98,6 +98,11 @@ impl Session {
         self.live.with_value(|live| live.headline(now_ms))
     }
 
+    pub fn remarks(self) -> Vec<String> {
+        self.pulse.track();
+        self.live.with_value(|live| live.remarks.clone())
+    }
+
     pub fn picture_counts(self) -> (usize, usize) {
         self.pulse.track();
         self.live.with_value(LiveDocument::picture_counts)

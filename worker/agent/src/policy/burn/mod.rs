@@ -57,7 +57,7 @@ pub fn load_model(model: &str, device: &str) -> Result<EngineModel, PolicyError>
     match opened.vision {
         None => LanguageModel::load_as(path, &device, precision)
             .map(|loaded| EngineModel::from(Arc::new(loaded))),
-        Some(_) => VisionLanguageModel::load(path, &device)
+        Some(_) => VisionLanguageModel::load_as(path, &device, precision)
             .map(|loaded| EngineModel::from(Arc::new(loaded))),
     }
     .map_err(|error| failed(&error))

@@ -7,9 +7,10 @@ use super::block::VisionBlock;
 use super::layout::Layout;
 use super::merger::PatchMerger;
 use super::rotary::vision_rotary;
-use crate::device::Device;
+use crate::device::{Device, read_f32};
+use crate::error::Result;
 use crate::lora::Linear;
-use crate::qwen25_vl::processor::Grid;
+use crate::qwen25_vl::processor::{Grid, Patches};
 
 /// Patches in, vectors for the decoder out.
 #[derive(Module, Debug)]
@@ -30,6 +31,20 @@ pub struct VisionTower {
 }
 
 impl VisionTower {
+    /// Looks at pictures on the tower's own device: `[merged squares, decoder width]`,
+    /// row-major.
+    ///
+    /// # Errors
+    /// [`crate::ModelError::Device`] when the device failed.
+    pub fn look(&self, patches: &Patches) -> Result<Vec<f32>> {
+        let device = self.patch_embed.weight.val().device();
+        let values = patches.pixel_values.clone();
+        let [width, _] = self.patch_embed.weight.dims();
+        let size = [values.len() / width, width];
+        let pixels = Tensor::from_data(TensorData::new(values, size), &device);
+        read_f32(self.forward(pixels, &patches.image_grid_thw))
+    }
+
     /// `[patches, patch width]` of pictures one after the other →
     /// `[merged squares, decoder width]`, in the same order.
     ///

@@ -3,15 +3,18 @@
 
 use std::vec;
 
-use super::decoder::{CpuDecoder, Layer};
+use super::decoder::{CpuDecoder, HeadNorms, Layer};
 use super::feed_forward::{FeedForward, Mlp, Moe};
 use super::matrix::{Matrix, MatrixBuilder, Precision};
+use super::rotation::Rotor;
 use crate::device::read_f32;
 use crate::error::{ModelError, Result};
 use crate::load::{Weights, transpose};
 use crate::qwen3::rotary::Frequencies;
 use crate::qwen3::weights::{Slot, WeightSpec, weight_specs};
 use crate::qwen3::{Qwen3, Qwen3Config};
+use crate::qwen25_vl::Qwen25VlConfig;
+use crate::qwen25_vl::weights::text_specs;
 
 impl CpuDecoder {
     /// Reads the weights from their files, each once and a few rows at a time.
@@ -21,7 +24,28 @@ impl CpuDecoder {
     /// # Errors
     /// Those of [`Weights::read_rows`].
     pub fn load(weights: &mut Weights, config: &Qwen3Config, precision: Precision) -> Result<Self> {
-        build(weights, config, precision)
+        build(weights, Plan::qwen3(config), precision)
+    }
+
+    /// The same for the decoder of a Qwen2.5-VL, whose tensors' names begin with
+    /// `at` but for the head's.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_qwen25_vl(
+        weights: &mut Weights,
+        config: &Qwen25VlConfig,
+        at: &str,
+        precision: Precision,
+    ) -> Result<Self> {
+        let text = &config.text;
+        let plan = Plan {
+            config: text,
+            specs: text_specs(text, at),
+            biased: true,
+            rotor: Rotor::multimodal(text.head_dim, text.rope_theta, &config.mrope_section),
+        };
+        build(weights, plan, precision)
     }
 
     /// Copies the weights of `model` from its device, as exact as they are.
@@ -44,7 +68,7 @@ impl CpuDecoder {
     ) -> Result<Self> {
         let mut model = model.clone();
         let slots = model.slots().into_iter();
-        build(&mut Module { slots }, config, precision)
+        build(&mut Module { slots }, Plan::qwen3(config), precision)
     }
 }
 
@@ -91,14 +115,32 @@ impl Source for Module<'_> {
     }
 }
 
-fn build(
-    source: &mut dyn Source,
-    config: &Qwen3Config,
-    precision: Precision,
-) -> Result<CpuDecoder> {
+/// What is to be built of which tensors.
+struct Plan<'c> {
+    config: &'c Qwen3Config,
+    specs: Vec<WeightSpec>,
+    /// Biases on query, key and value and no norms over heads, as Qwen2.5 has
+    /// it; the other way round in Qwen3.
+    biased: bool,
+    rotor: Rotor,
+}
+
+impl<'c> Plan<'c> {
+    fn qwen3(config: &'c Qwen3Config) -> Self {
+        Self {
+            config,
+            specs: weight_specs(config),
+            biased: false,
+            rotor: Rotor::line(Frequencies::new(config)),
+        }
+    }
+}
+
+fn build(source: &mut dyn Source, plan: Plan<'_>, precision: Precision) -> Result<CpuDecoder> {
+    let config = plan.config;
     let mut weights = Reader {
         source,
-        specs: weight_specs(config).into_iter(),
+        specs: plan.specs.into_iter(),
         precision,
     };
     let embedding = match config.tie_word_embeddings {
@@ -109,9 +151,18 @@ fn build(
     for index in 0..config.num_hidden_layers {
         layers.push(Layer {
             qkv: weights.projection(3)?,
+            qkv_bias: match plan.biased {
+                true => Some(weights.vectors(3)?),
+                false => None,
+            },
             output: weights.projection(1)?,
-            query_norm: weights.vector()?,
-            key_norm: weights.vector()?,
+            head_norms: match plan.biased {
+                true => None,
+                false => Some(HeadNorms {
+                    query: weights.vector()?,
+                    key: weights.vector()?,
+                }),
+            },
             feed_forward: weights.feed_forward(config, index)?,
             input_norm: weights.vector()?,
             post_norm: weights.vector()?,
@@ -126,7 +177,7 @@ fn build(
             true => None,
             false => Some(weights.projection(1)?),
         },
-        frequencies: Frequencies::new(config),
+        rotor: plan.rotor,
     })
 }
 
@@ -140,8 +191,13 @@ struct Reader<'s> {
 impl Reader<'_> {
     /// The next tensor, a vector.
     fn vector(&mut self) -> Result<Vec<f32>> {
+        self.vectors(1)
+    }
+
+    /// The next `parts` tensors, vectors, behind each other.
+    fn vectors(&mut self, parts: usize) -> Result<Vec<f32>> {
         let mut values = Vec::new();
-        for spec in self.specs.by_ref().take(1) {
+        for spec in self.specs.by_ref().take(parts) {
             self.source
                 .read(&spec, &mut |rows| values.extend_from_slice(rows))?;
         }

@@ -20,6 +20,9 @@ pub struct SequenceCache {
     layout: Layout,
     blocks: Vec<Arc<KvBlock>>,
     pub(super) len: usize,
+    /// What is added to a token's number in the sequence to give its rotary
+    /// position.
+    pub(super) rope_offset: i64,
 }
 
 /// Keys and values of [`BLOCK_TOKENS`] tokens:
@@ -66,6 +69,17 @@ impl SequenceCache {
             layout: Layout::of(config),
             blocks: Vec::new(),
             len: 0,
+            rope_offset: 0,
+        }
+    }
+
+    /// An empty cache of a sequence whose tokens behind the prompt have rotary
+    /// positions `rope_offset` above their number: a picture takes more tokens
+    /// than it counts positions.
+    pub fn with_rope_offset(config: &Qwen3Config, rope_offset: i64) -> Self {
+        Self {
+            rope_offset,
+            ..Self::new(config)
         }
     }
 

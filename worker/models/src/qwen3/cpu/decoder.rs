@@ -2,8 +2,8 @@
 
 use super::feed_forward::FeedForward;
 use super::matrix::Matrix;
+use super::rotation::Rotor;
 use crate::qwen3::Qwen3Config;
-use crate::qwen3::rotary::Frequencies;
 
 /// A model laid out for running on the CPU.
 #[derive(Clone, Debug)]
@@ -14,19 +14,28 @@ pub struct CpuDecoder {
     pub(super) norm: Vec<f32>,
     /// Absent when the embedding is the head.
     pub(super) head: Option<Matrix>,
-    pub(super) frequencies: Frequencies,
+    pub(super) rotor: Rotor,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Layer {
     /// Rows: query, key, value.
     pub(super) qkv: Matrix,
+    /// Added to what [`Self::qkv`] gives; Qwen2.5 has it, Qwen3 does not.
+    pub(super) qkv_bias: Option<Vec<f32>>,
     pub(super) output: Matrix,
     pub(super) feed_forward: FeedForward,
-    pub(super) query_norm: Vec<f32>,
-    pub(super) key_norm: Vec<f32>,
+    /// Of Qwen3 alone.
+    pub(super) head_norms: Option<HeadNorms>,
     pub(super) input_norm: Vec<f32>,
     pub(super) post_norm: Vec<f32>,
+}
+
+/// Scales of the norms over single heads.
+#[derive(Clone, Debug)]
+pub(super) struct HeadNorms {
+    pub(super) query: Vec<f32>,
+    pub(super) key: Vec<f32>,
 }
 
 impl CpuDecoder {

@@ -72,6 +72,67 @@ fn swiglu_with(gate: &[f32], up: &[f32], out: &mut [f32]) {
     }
 }
 
+/// `silu(x)` in place.
+pub(crate) fn silu(values: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    fn avx512(values: &mut [f32]) {
+        silu_with(values);
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(values: &mut [f32]) {
+        silu_with(values);
+    }
+    match *ISA {
+        // SAFETY: it was found on this machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512(values) },
+        // SAFETY: it was found on this machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2(values) },
+        Isa::Baseline => silu_with(values),
+    }
+}
+
+/// `grad · silu′(x)` in place of `grad`.
+pub(crate) fn silu_derivative(x: &[f32], grad: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    fn avx512(x: &[f32], grad: &mut [f32]) {
+        silu_derivative_with(x, grad);
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(x: &[f32], grad: &mut [f32]) {
+        silu_derivative_with(x, grad);
+    }
+    match *ISA {
+        // SAFETY: it was found on this machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512(x, grad) },
+        // SAFETY: it was found on this machine.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2(x, grad) },
+        Isa::Baseline => silu_derivative_with(x, grad),
+    }
+}
+
+#[inline(always)]
+fn silu_with(values: &mut [f32]) {
+    for value in values {
+        *value /= 1.0 + exp(-*value);
+    }
+}
+
+#[inline(always)]
+fn silu_derivative_with(x: &[f32], grad: &mut [f32]) {
+    for (x, grad) in x.iter().zip(grad) {
+        let sigmoid = 1.0 / (1.0 + exp(-x));
+        *grad *= sigmoid * (1.0 + x * (1.0 - sigmoid));
+    }
+}
+
 /// `eˣ`; what would be below or above the normal numbers is the nearest of them.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {

@@ -48,8 +48,13 @@ pub(super) struct LowRank {
 impl CpuAdapter {
     /// The parts of `adapter`, which was read for a model of this configuration.
     pub fn new(adapter: &Adapter, config: &Qwen3Config) -> Self {
+        Self::named(adapter, config, "model")
+    }
+
+    /// [`Self::new`] for a decoder whose modules' names begin with `at`.
+    pub fn named(adapter: &Adapter, config: &Qwen3Config, at: &str) -> Self {
         let layer = |number: usize| {
-            let at = format!("model.layers.{number}");
+            let at = format!("{at}.layers.{number}");
             let change = |part: &str| {
                 let factors = adapter.factors(&format!("{at}.{part}"));
                 factors.map(LowRank::new)

@@ -10,6 +10,9 @@
 //! A prompt goes through the same code, many tokens of one sequence at a time.
 //! Each sequence may have an adapter of its own ([`CpuAdapter`]).
 //!
+//! Vectors may stand in the places of tokens ([`PromptPictures`]), and places may have
+//! three axes ([`Place`]): the decoder of Qwen2.5-VL is this code too.
+//!
 //! This is all that a model needs on `flex`: the [`Qwen3`](super::Qwen3) module is
 //! for training and for other devices.
 
@@ -24,10 +27,15 @@ pub(crate) mod kernel;
 mod low_rank;
 mod matrix;
 mod pass;
-mod simd;
+mod pictures;
+mod rotation;
+pub(crate) mod simd;
 
 pub use cache::{BLOCK_TOKENS, KvBlock, SequenceCache};
 pub use decoder::CpuDecoder;
+pub(crate) use kernel::{ISA, Isa};
 pub use low_rank::CpuAdapter;
 pub use matrix::Precision;
 pub use pass::Scratch;
+pub use pictures::PromptPictures;
+pub use rotation::Place;

@@ -6,9 +6,10 @@ use super::cache::SequenceCache;
 use super::decoder::{CpuDecoder, Layer};
 use super::feed_forward::Buffers;
 use super::low_rank::{self, Changes, CpuAdapter, LayerChange};
+use super::pictures::PromptPictures;
+use super::rotation::{Place as RopePlace, Rotation};
 use crate::error::{ModelError, Result};
 use crate::qwen3::Qwen3Config;
-use crate::qwen3::rotary::Frequencies;
 
 /// Buffers that a pass reuses. Keep one per thread of decoding.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +30,10 @@ pub struct Scratch {
 pub(super) struct Row {
     /// Index of the sequence among those of the pass.
     pub(super) sequence: usize,
+    /// Its number in the sequence.
     pub(super) position: usize,
+    /// Its rotary position.
+    pub(super) rope: RopePlace,
 }
 
 /// What a layer needs to know of a pass.
@@ -86,6 +90,7 @@ impl CpuDecoder {
             .map(|(sequence, cache)| Row {
                 sequence,
                 position: cache.len,
+                rope: [cache.len as i64 + cache.rope_offset; 3],
             })
             .collect();
         self.embed(tokens, scratch)?;
@@ -130,15 +135,82 @@ impl CpuDecoder {
         adapter: Option<&CpuAdapter>,
         scratch: &mut Scratch,
     ) -> Result<()> {
-        let rows: Vec<Row> = (cache.len..cache.len + tokens.len())
-            .map(|position| Row {
+        self.read_with(tokens, cache, None, adapter, false, scratch)
+    }
+
+    /// [`Self::read_adapted`] of a part of a prompt with pictures; `tokens` are its
+    /// tokens behind those in `cache`.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and for pictures of another prompt.
+    pub fn read_pictured(
+        &self,
+        tokens: &[u32],
+        cache: &mut SequenceCache,
+        pictures: &PromptPictures,
+        adapter: Option<&CpuAdapter>,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        self.read_with(tokens, cache, Some(pictures), adapter, false, scratch)
+    }
+
+    /// Reads `tokens` as [`Self::read_pictured`] does and returns their final states
+    /// behind the last norm, `[tokens, hidden]`: what a model that is steered by
+    /// text is given of it.
+    ///
+    /// # Errors
+    /// As [`Self::read_pictured`].
+    pub fn states<'s>(
+        &self,
+        tokens: &[u32],
+        cache: &mut SequenceCache,
+        pictures: Option<&PromptPictures>,
+        scratch: &'s mut Scratch,
+    ) -> Result<&'s [f32]> {
+        self.read_with(tokens, cache, pictures, None, true, scratch)?;
+        let Scratch {
+            residual, normed, ..
+        } = scratch;
+        rms_norm_rows(residual, &self.norm, self.config.rms_norm_eps, normed);
+        Ok(normed)
+    }
+
+    fn read_with(
+        &self,
+        tokens: &[u32],
+        cache: &mut SequenceCache,
+        pictures: Option<&PromptPictures>,
+        adapter: Option<&CpuAdapter>,
+        whole: bool,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let range = cache.len..cache.len + tokens.len();
+        let offset = cache.rope_offset;
+        let rope = |position: usize| match pictures {
+            Some(pictures) => pictures.places.get(position).copied(),
+            None => Some([position as i64 + offset; 3]),
+        };
+        let row = |position: usize| {
+            Some(Row {
                 sequence: 0,
                 position,
+                rope: rope(position)?,
             })
-            .collect();
+        };
+        let rows: Option<Vec<Row>> = range.clone().map(row).collect();
+        let rows = rows.ok_or_else(|| refuse("are more than those of the pictures' prompt"))?;
         self.embed(tokens, scratch)?;
+        if let Some(pictures) = pictures {
+            let hidden = self.config.hidden_size;
+            let rows = scratch.residual.chunks_exact_mut(hidden);
+            for (position, row) in range.zip(rows) {
+                if let Some(vector) = pictures.vector(position, hidden)? {
+                    row.copy_from_slice(vector);
+                }
+            }
+        }
         let changes = Changes::new(rows.iter().map(|_| adapter));
-        self.run(&rows, &mut [cache], &changes, false, scratch);
+        self.run(&rows, &mut [cache], &changes, whole, scratch);
         Ok(())
     }
 
@@ -168,10 +240,7 @@ impl CpuDecoder {
         whole: bool,
         scratch: &mut Scratch,
     ) {
-        let rotations: Vec<Rotation> = rows
-            .iter()
-            .map(|row| Rotation::at(row.position, &self.frequencies))
-            .collect();
+        let rotations: Vec<Rotation> = rows.iter().map(|row| self.rotor.at(row.rope)).collect();
         for row in rows {
             caches[row.sequence].make_room(row.position);
         }
@@ -195,10 +264,10 @@ impl CpuDecoder {
     }
 }
 
-fn refuse(reason: String) -> ModelError {
+fn refuse(reason: impl Into<String>) -> ModelError {
     ModelError::Request {
         field: "tokens",
-        reason,
+        reason: reason.into(),
     }
 }
 
@@ -222,6 +291,11 @@ impl Layer {
             &mut scratch.normed,
         );
         self.qkv.apply(&scratch.normed, &mut scratch.qkv);
+        if let Some(bias) = &self.qkv_bias {
+            for row in scratch.qkv.chunks_exact_mut(bias.len()) {
+                add(row, bias);
+            }
+        }
         let changes = place.changes;
         let parts = [
             (changes.part(|change| change.query.as_ref()), 0),
@@ -240,13 +314,19 @@ impl Layer {
         for ((projected, row), rotation) in projected.zip(place.rows).zip(rotations) {
             let (queries, rest) = projected.split_at_mut(query_width);
             let (keys, values) = rest.split_at_mut(key_width);
-            for query in queries.chunks_exact_mut(head_dim) {
-                rms_norm(query, &self.query_norm, eps);
-                rotation.apply(query);
+            if let Some(norms) = &self.head_norms {
+                for query in queries.chunks_exact_mut(head_dim) {
+                    rms_norm(query, &norms.query, eps);
+                }
+                for key in keys.chunks_exact_mut(head_dim) {
+                    rms_norm(key, &norms.key, eps);
+                }
             }
-            for key in keys.chunks_exact_mut(head_dim) {
-                rms_norm(key, &self.key_norm, eps);
-                rotation.apply(key);
+            for head in queries.chunks_exact_mut(head_dim) {
+                rotation.apply(head);
+            }
+            for head in keys.chunks_exact_mut(head_dim) {
+                rotation.apply(head);
             }
             caches[row.sequence].write(place.index, row.position, keys, values);
         }
@@ -310,35 +390,6 @@ impl Scratch {
         ];
         for (buffer, width) in sizes {
             buffer.resize(count * width, 0.0);
-        }
-    }
-}
-
-/// Cosines and sines of one position.
-struct Rotation {
-    cos_sin: Vec<(f32, f32)>,
-}
-
-impl Rotation {
-    fn at(position: usize, frequencies: &Frequencies) -> Self {
-        let factor = frequencies.attention_factor;
-        let cos_sin = frequencies
-            .inverse
-            .iter()
-            .map(|frequency| {
-                let (sin, cos) = (position as f32 * frequency).sin_cos();
-                (cos * factor, sin * factor)
-            })
-            .collect();
-        Self { cos_sin }
-    }
-
-    fn apply(&self, head: &mut [f32]) {
-        let (first, second) = head.split_at_mut(self.cos_sin.len());
-        for ((first, second), (cos, sin)) in first.iter_mut().zip(second).zip(&self.cos_sin) {
-            let (a, b) = (*first, *second);
-            *first = a * cos - b * sin;
-            *second = b * cos + a * sin;
         }
     }
 }

@@ -7,7 +7,7 @@
 use half::bf16;
 
 /// One instruction set's vector of `LANES` f32.
-pub(super) trait Simd {
+pub(crate) trait Simd {
     /// The register.
     type V: Copy;
     /// Numbers in a register.
@@ -61,7 +61,7 @@ pub(super) trait Simd {
 }
 
 /// A number as it is stored in a weight matrix.
-pub(super) trait Stored: Copy + Send + Sync {
+pub(crate) trait Stored: Copy + Send + Sync {
     /// Its value, exactly.
     fn value(self) -> f32;
     /// `S::LANES` numbers.
@@ -96,7 +96,7 @@ impl Stored for bf16 {
 }
 
 /// Plain arrays, for whatever the compiler makes of them.
-pub(super) struct Baseline;
+pub(crate) struct Baseline;
 
 /// Whether the baseline target multiplies and adds in one instruction; where it
 /// does not, `mul_add` would be a slow library call.
@@ -149,7 +149,7 @@ impl Simd for Baseline {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) mod x86 {
+pub(crate) mod x86 {
     //! AVX-512 and AVX2.
 
     use std::arch::x86_64::*;
@@ -159,7 +159,7 @@ pub(super) mod x86 {
     use super::Simd;
 
     /// 16 lanes; needs `avx512f`.
-    pub(in super::super) struct Avx512;
+    pub(crate) struct Avx512;
 
     impl Simd for Avx512 {
         type V = __m512;
@@ -209,7 +209,7 @@ pub(super) mod x86 {
     }
 
     /// 8 lanes; needs `avx2` and `fma`.
-    pub(in super::super) struct Avx2;
+    pub(crate) struct Avx2;
 
     impl Simd for Avx2 {
         type V = __m256;

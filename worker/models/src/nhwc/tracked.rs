@@ -1,0 +1,245 @@
+//! The operations as the CPU backend's own, with and without derivatives.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::{Autodiff, Flex};
+use burn::backend::{DispatchAutodiffContext, DispatchTensorKind};
+use burn::tensor::{Float, Tensor, TensorData};
+use burn_flex::FlexTensor;
+
+use super::conv::{self, Shape, Window};
+use super::norm;
+
+/// Where a tensor is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Cpu,
+    CpuAutodiff,
+    Elsewhere,
+}
+
+pub(super) fn place(x: &Tensor<4>) -> Place {
+    // The code is for f32.
+    if x.dtype() != burn::tensor::DType::F32 {
+        return Place::Elsewhere;
+    }
+    let dispatch = x.clone().into_dispatch();
+    match (&dispatch.kind, dispatch.autodiff) {
+        (DispatchTensorKind::Flex(_), DispatchAutodiffContext::Disabled) => Place::Cpu,
+        (DispatchTensorKind::Autodiff(inner), _)
+            if matches!(**inner, DispatchTensorKind::Flex(_)) =>
+        {
+            Place::CpuAutodiff
+        }
+        _ => Place::Elsewhere,
+    }
+}
+
+/// The numbers of a tensor, in order.
+fn numbers(tensor: &FlexTensor) -> FlexTensor {
+    match tensor.is_contiguous() {
+        true => tensor.clone(),
+        false => tensor.to_contiguous(),
+    }
+}
+
+/// Reads a tensor made contiguous by [`numbers`].
+fn slice(tensor: &FlexTensor) -> &[f32] {
+    let from = tensor.layout().start_offset();
+    let count = tensor.layout().shape().num_elements();
+    &tensor.storage::<f32>()[from..from + count]
+}
+
+fn tensor(values: Vec<f32>, shape: &[usize]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape.to_vec()))
+}
+
+/// A tensor that lives on the CPU without derivatives: [`place`] said so.
+fn plain<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+    match tensor.try_into_primitive::<Flex>() {
+        Ok(primitive) => numbers(&primitive),
+        Err(error) => panic!("tensors of one operation live on different devices: {error:?}"),
+    }
+}
+
+type Tracked = burn::backend::tensor::FloatTensor<Autodiff<Flex>>;
+
+fn tracked<const D: usize>(tensor: Tensor<D>) -> Tracked {
+    match tensor.try_into_primitive::<Autodiff<Flex>>() {
+        Ok(primitive) => primitive,
+        Err(error) => panic!("tensors of one operation live on different devices: {error:?}"),
+    }
+}
+
+fn shape_of(x: [usize; 4], kernel: [usize; 4], window: Window) -> Shape {
+    Shape {
+        batch: x[0],
+        rows: x[1],
+        columns: x[2],
+        input: x[3],
+        output: kernel[3],
+        kernel_rows: kernel[0],
+        kernel_columns: kernel[1],
+        window,
+    }
+}
+
+fn convolve(shape: &Shape, x: &FlexTensor, kernel: &FlexTensor, bias: &FlexTensor) -> FlexTensor {
+    let out = conv::forward(shape, slice(x), slice(kernel), slice(bias));
+    let sides = [
+        shape.batch,
+        shape.out_rows(),
+        shape.out_columns(),
+        shape.output,
+    ];
+    tensor(out, &sides)
+}
+
+pub(super) fn conv_cpu(
+    x: Tensor<4>,
+    kernel: Tensor<4>,
+    bias: Tensor<1>,
+    window: Window,
+) -> Tensor<4> {
+    let shape = shape_of(x.dims(), kernel.dims(), window);
+    let out = convolve(&shape, &plain(x), &plain(kernel), &plain(bias));
+    Tensor::from_primitive::<Flex>(out)
+}
+
+#[derive(Debug)]
+struct Conv;
+
+#[derive(Clone, Debug)]
+struct ConvState {
+    shape: Shape,
+    x: FlexTensor,
+    kernel: FlexTensor,
+}
+
+impl Backward<Flex, 3> for Conv {
+    type State = ConvState;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let [node_x, node_kernel, node_bias] = ops.parents;
+        let grad = numbers(&grads.consume::<Flex>(&ops.node));
+        let ConvState { shape, x, kernel } = ops.state;
+        if let Some(node) = node_x {
+            let values = conv::backward_input(&shape, slice(&kernel), slice(&grad));
+            let sides = [shape.batch, shape.rows, shape.columns, shape.input];
+            grads.register::<Flex>(node.id, tensor(values, &sides));
+        }
+        if node_kernel.is_none() && node_bias.is_none() {
+            return;
+        }
+        let (by_kernel, by_bias) = conv::backward_kernel(&shape, slice(&x), slice(&grad));
+        if let Some(node) = node_kernel {
+            let sides = [
+                shape.kernel_rows,
+                shape.kernel_columns,
+                shape.input,
+                shape.output,
+            ];
+            grads.register::<Flex>(node.id, tensor(by_kernel, &sides));
+        }
+        if let Some(node) = node_bias {
+            grads.register::<Flex>(node.id, tensor(by_bias, &[shape.output]));
+        }
+    }
+}
+
+pub(super) fn conv_autodiff(
+    x: Tensor<4>,
+    kernel: Tensor<4>,
+    bias: Tensor<1>,
+    window: Window,
+) -> Tensor<4> {
+    let shape = shape_of(x.dims(), kernel.dims(), window);
+    let (x, kernel, bias) = (tracked(x), tracked(kernel), tracked(bias));
+    let nodes = [x.node(), kernel.node(), bias.node()];
+    let [x, kernel, bias] = [x, kernel, bias].map(|tensor| numbers(&tensor.into_primitive()));
+    let out = convolve(&shape, &x, &kernel, &bias);
+    let prepared = Conv
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound()
+        .stateful();
+    let out = match prepared {
+        OpsKind::Tracked(prep) => prep.finish(ConvState { shape, x, kernel }, out),
+        OpsKind::UnTracked(prep) => prep.finish(out),
+    };
+    Tensor::<4, Float>::from_primitive::<Autodiff<Flex>>(out)
+}
+
+pub(super) fn norm_cpu(x: Tensor<4>, scale: Tensor<1>, activate: bool) -> Tensor<4> {
+    let sides = x.dims();
+    let (x, scale) = (plain(x), plain(scale));
+    let out = norm::forward(slice(&x), slice(&scale), activate);
+    Tensor::from_primitive::<Flex>(tensor(out, &sides))
+}
+
+#[derive(Debug)]
+struct Norm;
+
+#[derive(Clone, Debug)]
+struct NormState {
+    sides: [usize; 4],
+    x: FlexTensor,
+    scale: FlexTensor,
+    activate: bool,
+}
+
+impl Backward<Flex, 2> for Norm {
+    type State = NormState;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let [node_x, node_scale] = ops.parents;
+        let grad = numbers(&grads.consume::<Flex>(&ops.node));
+        let NormState {
+            sides,
+            x,
+            scale,
+            activate,
+        } = ops.state;
+        let (by_x, by_scale) = norm::backward(slice(&x), slice(&scale), activate, slice(&grad));
+        if let Some(node) = node_x {
+            grads.register::<Flex>(node.id, tensor(by_x, &sides));
+        }
+        if let Some(node) = node_scale {
+            grads.register::<Flex>(node.id, tensor(by_scale, &[sides[3]]));
+        }
+    }
+}
+
+pub(super) fn norm_autodiff(x: Tensor<4>, scale: Tensor<1>, activate: bool) -> Tensor<4> {
+    let sides = x.dims();
+    let (x, scale) = (tracked(x), tracked(scale));
+    let nodes = [x.node(), scale.node()];
+    let [x, scale] = [x, scale].map(|tensor| numbers(&tensor.into_primitive()));
+    let out = tensor(norm::forward(slice(&x), slice(&scale), activate), &sides);
+    let prepared = Norm
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound()
+        .stateful();
+    let state = NormState {
+        sides,
+        x,
+        scale,
+        activate,
+    };
+    let out = match prepared {
+        OpsKind::Tracked(prep) => prep.finish(state, out),
+        OpsKind::UnTracked(prep) => prep.finish(out),
+    };
+    Tensor::<4, Float>::from_primitive::<Autodiff<Flex>>(out)
+}
