@@ -368,7 +368,7 @@ fn the_folder_tells_what_the_model_is() {
         },
     );
     let of = |batch: &[DrawRequest]| model.memory(batch);
-    assert!(of(&[large.clone()]) > of(&[small.clone()]));
+    assert!(of(std::slice::from_ref(&large)) > of(std::slice::from_ref(&small)));
     assert!(of(&[small.clone(), small.clone()]) >= of(&[small]));
 }
 
