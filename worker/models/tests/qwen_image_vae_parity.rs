@@ -181,11 +181,11 @@ fn derivatives_are_those_of_the_loss() {
     }
     let gamma = &model.parts.decoder.norm_out.gamma;
     let grad = floats(gamma.val().grad(&grads).unwrap());
-    for place in 0..grad.len() {
+    for (place, expected) in grad.iter().enumerate() {
         let found = change(&|model: &mut QwenImageVae, by| {
             nudge(&mut model.parts.decoder.norm_out.gamma, place, by);
         });
-        near(found, grad[place], "norm_out");
+        near(found, *expected, "norm_out");
     }
 }
 
@@ -212,11 +212,9 @@ fn what_does_not_fit_is_refused_in_words() {
         (r#""attn_scales": [0.5]"#, "attn_scales"),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let text = format!(
-            r#"{{"_class_name": "AutoencoderKLQwenImage", "z_dim": 4,
-                "latents_mean": [0, 0, 0, 0], "latents_std": [1, 1, 1, 1]}}"#
-        );
-        let mut fields: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let text = r#"{"_class_name": "AutoencoderKLQwenImage", "z_dim": 4,
+                "latents_mean": [0, 0, 0, 0], "latents_std": [1, 1, 1, 1]}"#;
+        let mut fields: serde_json::Value = serde_json::from_str(text).unwrap();
         let change: serde_json::Value = serde_json::from_str(&format!("{{{change}}}")).unwrap();
         for (field, value) in change.as_object().unwrap() {
             fields[field] = value.clone();
