@@ -19,8 +19,8 @@
 pub mod corpus;
 pub mod error;
 pub mod evaluate;
-pub mod painter;
 pub mod optim;
+pub mod painter;
 pub mod picture_vae;
 pub mod sft;
 pub mod tokenizer;

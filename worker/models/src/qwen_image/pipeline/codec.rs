@@ -12,7 +12,7 @@ use crate::error::{ModelError, Result};
 
 /// A VAE as a pipeline sees it. Latents are as the transformer reads them: of mean 0
 /// and deviation 1.
-pub trait LatentCodec: Send + Debug {
+pub trait LatentCodec: Send + Sync + Debug {
     /// Channels of the latents.
     fn channels(&self) -> usize;
 

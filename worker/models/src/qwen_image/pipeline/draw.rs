@@ -42,7 +42,7 @@ impl ImagePipeline for QwenImage {
     }
 
     fn draw(
-        &mut self,
+        &self,
         batch: &[DrawRequest],
         watch: &mut dyn DrawWatch,
     ) -> Result<Vec<Option<RgbImage>>> {
