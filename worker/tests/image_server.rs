@@ -572,5 +572,5 @@ fn the_tools_draw_and_edit_with_models_of_the_worker() {
     );
     let edited = provenance(&edited, "edit");
     assert_eq!(edited["backend"], "burn", "{edited}");
-    assert!(edited["parent"].is_string(), "{edited}");
+    assert_eq!(edited["parent"]["index"], 0, "{edited}");
 }
