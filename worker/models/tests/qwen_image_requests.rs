@@ -103,7 +103,7 @@ fn near(one: &RgbImage, other: &RgbImage) -> bool {
 
 #[test]
 fn a_seed_is_a_picture_whoever_shares_its_batch() {
-    let mut model = load("generation");
+    let model = load("generation");
     let batch = [
         request("a red fox", 7),
         request("a much longer prompt than that of the fox", 8),
@@ -114,7 +114,7 @@ fn a_seed_is_a_picture_whoever_shares_its_batch() {
     assert_eq!(watch.steps, BTreeMap::from([(0, 3), (1, 3)]));
     assert_eq!(together[0].dimensions(), (48, 32));
     for (request, picture) in batch.iter().zip(&together) {
-        let mut draw = |request: &DrawRequest| {
+        let draw = |request: &DrawRequest| {
             let drawn = model.draw(std::slice::from_ref(request), &mut Watch::default());
             drawn.unwrap().remove(0).unwrap()
         };
@@ -132,7 +132,7 @@ fn a_seed_is_a_picture_whoever_shares_its_batch() {
 
 #[test]
 fn previews_come_near_to_the_picture() {
-    let mut model = load("generation");
+    let model = load("generation");
     let mut watch = Watch::default();
     let picture = model.draw(&[request("a red fox", 7)], &mut watch).unwrap();
     assert_eq!(watch.previews.len(), 3);
@@ -155,7 +155,7 @@ fn previews_come_near_to_the_picture() {
 
 #[test]
 fn a_cancelled_request_stops_and_the_others_do_not_notice() {
-    let mut model = load("generation");
+    let model = load("generation");
     let batch = [
         request("one", 1),
         request("two, which is cancelled", 2),
@@ -185,7 +185,7 @@ fn a_cancelled_request_stops_and_the_others_do_not_notice() {
 
 #[test]
 fn a_batch_of_edits_with_guidance_of_their_own() {
-    let mut model = load("edit");
+    let model = load("edit");
     let edit = |prompt: &str, guidance: f32, side: u32| DrawRequest {
         guidance,
         pictures: vec![photo(40, side)],
@@ -324,7 +324,6 @@ fn what_is_adjusted_is_said() {
     assert!(notes[0].contains("left out"), "{notes:?}");
     let (again, notes) = model.fit(fitted.clone()).unwrap();
     assert_eq!((again, notes.len()), (fitted.clone(), 0));
-    let mut model = model;
     assert!(model.draw(&[fitted], &mut Watch::default()).unwrap()[0].is_some());
 }
 

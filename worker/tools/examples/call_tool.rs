@@ -6,7 +6,7 @@
 //! ```
 
 use illumine_guard::{PictureLimits, inspect};
-use illumine_tools::{ToolContext, Toolbox, Tuning};
+use illumine_tools::{Painters, ToolContext, Toolbox, Tuning};
 use illumine_types::ToolKind;
 use illumine_types::tool::ToolRequest;
 

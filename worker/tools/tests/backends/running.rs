@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use illumine_config::Secret;
-use illumine_tools::{ToolContext, ToolError, Toolbox};
+use illumine_tools::{Painters, ToolContext, ToolError, Toolbox};
 use illumine_types::ToolKind;
 use serde_json::json;
 

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use illumine_config::{Config, ToolSettings};
 use illumine_guard::Resolve;
 use illumine_tools::{
-    ImageTool, Picture, Retry, ToolContext, ToolError, ToolImage, Toolbox, Tuning,
+    ImageTool, Painters, Picture, Retry, ToolContext, ToolError, ToolImage, Toolbox, Tuning,
 };
 use illumine_types::ToolKind;
 use illumine_types::tool::ToolRequest;
