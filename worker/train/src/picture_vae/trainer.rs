@@ -167,9 +167,13 @@ impl VaeTrainer {
         let latents = posterior.mean.clone() + deviation * noise;
         let ours = self.model.decode_open(latents);
         let absolute = loss::absolute(ours.clone(), pictures.clone());
+        let squared = loss::squared(ours.clone(), pictures.clone());
         let edges = loss::edges(ours, pictures);
         let divergence = loss::divergence(&posterior, batch * rows * columns);
-        let total = absolute.clone() + edges.clone() * config.edges + divergence * config.kl;
+        let total = absolute.clone()
+            + squared * config.squares
+            + edges.clone() * config.edges
+            + divergence * config.kl;
 
         let value = |tensor: &Tensor<1>| f64::from(tensor.clone().into_scalar::<f32>());
         let (absolute, edges) = (value(&absolute), value(&edges));
