@@ -2,9 +2,12 @@
 
 use tracing_subscriber::EnvFilter;
 
-pub fn start(json: bool) {
+/// `level` is that of our own logs where `RUST_LOG` does not choose.
+pub fn start(json: bool, level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
-        EnvFilter::new("warn,illumine=info,illumine_agent=info,illumine_store=info")
+        EnvFilter::new(format!(
+            "warn,illumine={level},illumine_agent={level},illumine_store={level}"
+        ))
     });
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -20,7 +20,7 @@ use clap::Parser;
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = commands::Options::parse();
-    logging::start(options.log_json);
+    logging::start(options.log_json, options.log_level());
     match commands::run(options).await {
         Ok(code) => code,
         Err(error) => {

@@ -347,6 +347,96 @@ fn a_full_queue_is_busy_and_says_for_how_long() {
 }
 
 #[test]
+fn those_that_gave_up_make_room() {
+    let config = StudioConfig {
+        queue: 2,
+        batch: 1,
+        ..StudioConfig::default()
+    };
+    let World { studio, .. } = world(20, config);
+    let first = ask(&studio, request(1), false);
+    while studio.metrics().drawing == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let silent = || Box::new(|_| ControlFlow::Continue(()));
+    for seed in 2..=3 {
+        let accepted = studio.submit(request(seed), false, silent()).unwrap();
+        accepted.cancel.cancel();
+    }
+    let last = ask(&studio, request(4), false);
+    finished(&first);
+    assert_eq!(finished(&last).get_pixel(0, 0).0[0], 4);
+    let metrics = studio.metrics();
+    assert_eq!((metrics.cancelled_total, metrics.refused_total), (2, 0));
+}
+
+#[test]
+fn the_wait_of_a_busy_studio_grows_with_the_steps_before_it() {
+    let config = StudioConfig {
+        batch: 1,
+        ..StudioConfig::default()
+    };
+    let World { studio, .. } = world(20, config);
+    finished(&ask(&studio, request(1), false));
+    let long = |steps| DrawRequest {
+        steps,
+        ..request(2)
+    };
+    let under_way = ask(&studio, long(100), false);
+    while studio.metrics().drawing == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let alone = studio.retry_after();
+    let waiting = ask(&studio, long(400), false);
+    let behind = studio.retry_after();
+    // A step takes 20 ms or, on a busy machine, more.
+    assert!(alone >= Duration::from_secs(2) && alone <= Duration::from_secs(60));
+    assert!(behind >= 4 * alone, "{alone:?}, {behind:?}");
+    drop((under_way, waiting));
+}
+
+#[test]
+fn a_model_that_panics_while_it_is_loaded_is_an_error_of_those_that_asked() {
+    let loads = Arc::new(AtomicUsize::new(0));
+    let World { studio, .. } = world(1, StudioConfig::default());
+    let open = {
+        let loads = Arc::clone(&loads);
+        move || match loads.fetch_add(1, Ordering::SeqCst) {
+            1 => panic!("the canvas tore"),
+            _ => Ok(Arc::new(Lent(studio.clone())) as Arc<dyn ImagePipeline>),
+        }
+    };
+    let studio = Studio::start(Box::new(open), StudioConfig::default()).unwrap();
+    assert!(studio.unload());
+    let silent = || Box::new(|_| ControlFlow::Continue(()));
+    let error = studio.submit(request(1), false, silent()).unwrap_err();
+    assert!(error.to_string().contains("the canvas tore"), "{error}");
+    finished(&ask(&studio, request(1), false));
+}
+
+/// Another studio's model, drawn plainly.
+struct Lent(Studio);
+
+impl ImagePipeline for Lent {
+    fn info(&self) -> &ImageModelInfo {
+        self.0.info()
+    }
+
+    fn fit(&self, request: DrawRequest) -> Result<(DrawRequest, Vec<String>)> {
+        Ok((request, Vec::new()))
+    }
+
+    fn memory(&self, _: &[DrawRequest]) -> u64 {
+        0
+    }
+
+    fn draw(&self, batch: &[DrawRequest], _: &mut dyn DrawWatch) -> Result<Vec<Option<RgbImage>>> {
+        let plain = |one: &DrawRequest| Some(RgbImage::new(one.width, one.height));
+        Ok(batch.iter().map(plain).collect())
+    }
+}
+
+#[test]
 fn an_idle_model_is_put_away_and_loaded_again() {
     let config = StudioConfig {
         idle: Some(Duration::from_millis(30)),

@@ -56,6 +56,16 @@ enum Command {
     Config(config::Command),
 }
 
+impl Options {
+    /// How much is logged.
+    pub fn log_level(&self) -> &str {
+        match &self.command {
+            Command::ImageServer(options) => options.log_level(),
+            _ => "info",
+        }
+    }
+}
+
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     match options.command {
         Command::Generate(options) => generate::run(options).await,

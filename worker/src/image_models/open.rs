@@ -1,12 +1,13 @@
 //! From a model's name to a studio.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use illumine_models::device::parse_device;
+use illumine_models::device::{Device, parse_device};
+use illumine_models::engine::default_budget;
 use illumine_models::qwen_image::studio::{Opener, Studio, StudioConfig};
-use illumine_models::qwen_image::{ImageMode, ImagePipeline, LoadOptions, QwenImage};
+use illumine_models::qwen_image::{ImageMode, ImagePipeline, LoadOptions, ModelIndex, QwenImage};
 
 /// `[burn:]<folder>[@device]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,32 @@ impl ModelSpec {
             },
         }
     }
+
+    /// Whether a model for `mode` is there, by its folder's index alone.
+    ///
+    /// # Errors
+    /// What is missing or wrong, naming file and field, and what helps.
+    pub fn check(&self, mode: ImageMode) -> anyhow::Result<()> {
+        let folder = Path::new(&self.model);
+        ensure!(
+            folder.is_dir(),
+            "the picture model `{}` is no folder; name one in Diffusers' layout",
+            self.model
+        );
+        let index = ModelIndex::read(folder)
+            .with_context(|| format!("the picture model `{}` cannot be read", self.model))?;
+        if index.class.mode() != mode {
+            let (is, wanted) = match mode {
+                ImageMode::Generation => ("edits pictures", "draws from words"),
+                ImageMode::Edit => ("draws from words", "edits pictures"),
+            };
+            bail!(
+                "the picture model `{}` {is}; one that {wanted} is needed here (see `_class_name` in its model_index.json)",
+                self.model
+            );
+        }
+        Ok(())
+    }
 }
 
 /// A studio and what its model is called.
@@ -43,7 +70,8 @@ pub struct Opened {
     pub name: String,
 }
 
-/// Opens `spec` for `mode`; blocks while it loads.
+/// Opens `spec` for `mode`; blocks while it loads. On the CPU, drawing may take half of
+/// what is free now where `config` sets no bound.
 ///
 /// # Errors
 /// What is wrong with the device or the folder, naming file and field.
@@ -55,28 +83,22 @@ pub fn open(
 ) -> anyhow::Result<Opened> {
     let device = parse_device(&spec.device)?;
     let folder = PathBuf::from(&spec.model);
-    ensure!(
-        folder.is_dir(),
-        "the picture model `{}` is no folder; name one in Diffusers' layout",
-        spec.model
-    );
+    spec.check(mode)?;
     let options = options.clone();
+    // What is free on a GPU is not known here.
+    let on_cpu = device == Device::flex();
+    let config = StudioConfig {
+        memory: config
+            .memory
+            .or_else(|| on_cpu.then(|| default_budget() as u64)),
+        ..config
+    };
     let opener: Opener = Box::new(move || {
         let model = QwenImage::load_for(&folder, &device, &options)?;
         Ok(Arc::new(model) as Arc<dyn ImagePipeline>)
     });
     let studio = Studio::start(opener, config)
         .with_context(|| format!("the picture model `{}` cannot be loaded", spec.model))?;
-    if studio.info().mode != mode {
-        let (is, wanted) = match mode {
-            ImageMode::Generation => ("edits pictures", "draws from words"),
-            ImageMode::Edit => ("draws from words", "edits pictures"),
-        };
-        bail!(
-            "the picture model `{}` {is}; one that {wanted} is needed here (see `_class_name` in its model_index.json)",
-            spec.model
-        );
-    }
     Ok(Opened {
         studio,
         name: format!("burn:{}", spec.model),
@@ -98,5 +120,19 @@ mod tests {
         assert_eq!(spec("burn:/models/q@cuda:1"), pair("/models/q", "cuda:1"));
         assert_eq!(spec("/a@b/c"), pair("/a@b/c", "flex"));
         assert_eq!(spec("/a@b/c@libtorch"), pair("/a@b/c", "libtorch"));
+    }
+
+    #[test]
+    fn what_is_no_model_is_said_before_it_is_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = ModelSpec::parse(&folder.path().display().to_string(), "flex");
+        let says = |spec: &ModelSpec, mode| format!("{:#}", spec.check(mode).unwrap_err());
+        let nowhere = ModelSpec::parse("/does/not/exist", "flex");
+        assert!(says(&nowhere, ImageMode::Edit).contains("`/does/not/exist` is no folder"));
+        assert!(says(&spec, ImageMode::Edit).contains("model_index.json"));
+        let index = folder.path().join("model_index.json");
+        std::fs::write(&index, r#"{"_class_name": "QwenImagePipeline"}"#).unwrap();
+        assert!(spec.check(ImageMode::Generation).is_ok());
+        assert!(says(&spec, ImageMode::Edit).contains("one that edits pictures is needed"));
     }
 }

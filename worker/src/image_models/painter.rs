@@ -1,24 +1,24 @@
-//! The tools' painters: a studio each, or one for both.
+//! The tools' painters, a studio each.
 
-use std::io::Cursor;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use illumine_config::Config;
 use illumine_models::ModelError;
-use illumine_models::qwen_image::studio::{StudioConfig, StudioEvent};
+use illumine_models::qwen_image::studio::{Studio, StudioConfig, StudioEvent};
 use illumine_models::qwen_image::{DrawRequest, ImageMode, LoadOptions};
 use illumine_tools::painter::{PaintOrder, PaintWatch, Painted, Painter, Painters};
 use illumine_tools::{Picture, ToolError};
-use image::{ImageFormat, RgbImage};
-use tokio::sync::mpsc;
 
-use super::{ModelSpec, Opened, decode, open};
+use super::{Drawing, ModelSpec, Opened, decode, open, png};
 
 /// Draws with a model of this program.
 #[derive(Debug)]
-pub struct StudioPainter {
+pub struct StudioPainter(Arc<Source>);
+
+/// A model and, once it is needed, its studio.
+#[derive(Debug)]
+struct Source {
     spec: ModelSpec,
     mode: ImageMode,
     /// Opened by the first request: a worker that draws nothing loads nothing.
@@ -30,12 +30,12 @@ pub fn painters(config: &Config) -> Painters {
     let painter = |spec: &Option<String>, mode| {
         let spec = spec.as_deref().filter(|spec| !spec.trim().is_empty())?;
         let spec = ModelSpec::parse(spec, &config.worker.device);
-        let painter: Arc<dyn Painter> = Arc::new(StudioPainter {
+        let source = Arc::new(Source {
             spec,
             mode,
             opened: Mutex::new(None),
         });
-        Some(painter)
+        Some(Arc::new(StudioPainter(source)) as Arc<dyn Painter>)
     };
     Painters {
         diffusion: painter(&config.tools.diffusion_model, ImageMode::Generation),
@@ -43,7 +43,8 @@ pub fn painters(config: &Config) -> Painters {
     }
 }
 
-impl StudioPainter {
+impl Source {
+    /// The studio; blocks while it is opened, by the first that asks.
     fn opened(&self) -> Result<Opened, ToolError> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = &*opened {
@@ -63,13 +64,13 @@ impl StudioPainter {
 #[async_trait]
 impl Painter for StudioPainter {
     fn model(&self) -> String {
-        format!("burn:{}", self.spec.model)
+        format!("burn:{}", self.0.spec.model)
     }
 
     async fn paint(&self, order: PaintOrder, watch: PaintWatch) -> Result<Painted, ToolError> {
-        // Loading takes a while.
-        let opened = tokio::task::block_in_place(|| self.opened())?;
-        let info = opened.studio.info().clone();
+        let source = Arc::clone(&self.0);
+        let Opened { studio, name } = blocking(move || source.opened()).await??;
+        let info = studio.info().clone();
         let mut pictures = Vec::new();
         for picture in &order.pictures {
             pictures.push(decode::rgb(picture).await?);
@@ -85,65 +86,62 @@ impl Painter for StudioPainter {
             seed: order.seed,
             pictures,
         };
-        let (sender, mut events) = mpsc::unbounded_channel();
-        let sink = move |event| match sender.send(event) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
-        };
-        let studio = opened.studio.clone();
-        let accepted =
-            tokio::task::block_in_place(|| studio.submit(request, false, Box::new(sink)));
-        let accepted = accepted.map_err(tool_error)?;
+        let started = Drawing::start(&studio, request, false).await;
+        let mut drawing = started.map_err(|error| tool_error(error, &studio))?;
         let drawn = loop {
-            tokio::select! {
-                event = events.recv() => match event {
-                    None => return Err(ToolError::transient("model_stopped", "the picture model stopped")),
-                    Some(StudioEvent::Started) => {}
-                    Some(StudioEvent::Step { step, steps, .. }) => {
-                        (watch.progress)(step as f32 / steps.max(1) as f32);
-                    }
-                    Some(StudioEvent::Finished(picture)) => break *picture,
-                    Some(StudioEvent::Cancelled) => {
-                        return Err(ToolError::permanent("cancelled", "drawing was cancelled"));
-                    }
-                    Some(StudioEvent::Failed(error)) => return Err(tool_error(error)),
-                },
-                () = watch.cancel.cancelled() => {
-                    accepted.cancel.cancel();
-                    return Err(ToolError::permanent("cancelled", "drawing was cancelled"));
+            let event = tokio::select! {
+                event = drawing.next() => event,
+                () = watch.cancel.cancelled() => return Err(ToolError::Cancelled),
+            };
+            match event {
+                StudioEvent::Started => {}
+                StudioEvent::Step { step, steps, .. } => {
+                    (watch.progress)(step as f32 / steps.max(1) as f32);
                 }
+                StudioEvent::Finished(picture) => break picture,
+                StudioEvent::Cancelled => return Err(ToolError::Cancelled),
+                StudioEvent::Failed(error) => return Err(tool_error(error, &studio)),
             }
         };
-        let request = accepted.request;
+        let (width, height) = drawn.dimensions();
+        let bytes = blocking(move || png(&drawn)).await?;
+        let bytes =
+            bytes.map_err(|error| ToolError::permanent("picture_unwritable", error.to_string()))?;
+        let request = &drawing.accepted.request;
         Ok(Painted {
-            picture: png(&drawn)?,
-            model: opened.name,
+            picture: Picture {
+                bytes,
+                mime: "image/png",
+                width,
+                height,
+            },
+            model: name,
             width: request.width,
             height: request.height,
             steps: request.steps as u32,
             guidance: request.guidance,
-            notes: accepted.notes,
+            notes: drawing.accepted.notes.clone(),
         })
     }
 }
 
-fn tool_error(error: ModelError) -> ToolError {
-    let (code, message) = (error.code(), error.to_string());
-    match error {
-        ModelError::Busy { .. } | ModelError::Engine(_) => ToolError::transient(code, message),
-        _ => ToolError::permanent(code, message),
-    }
+/// Does what takes its time beside the event loop.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ToolError> {
+    let stopped = |_| ToolError::transient("model_stopped", "the picture model stopped");
+    tokio::task::spawn_blocking(work).await.map_err(stopped)
 }
 
-fn png(drawn: &RgbImage) -> Result<Picture, ToolError> {
-    let mut bytes = Cursor::new(Vec::new());
-    drawn
-        .write_to(&mut bytes, ImageFormat::Png)
-        .map_err(|error| ToolError::permanent("picture_unwritable", error.to_string()))?;
-    Ok(Picture {
-        bytes: bytes.into_inner().into(),
-        mime: "image/png",
-        width: drawn.width(),
-        height: drawn.height(),
-    })
+fn tool_error(error: ModelError, studio: &Studio) -> ToolError {
+    let (code, message) = (error.code(), error.to_string());
+    match error {
+        ModelError::Busy { .. } => ToolError::Transient {
+            code,
+            message,
+            retry_after: Some(studio.retry_after()),
+        },
+        ModelError::Engine(_) => ToolError::transient(code, message),
+        _ => ToolError::permanent(code, message),
+    }
 }

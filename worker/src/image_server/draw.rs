@@ -1,40 +1,43 @@
 //! Drawing: a body to requests of the studio, their pictures to an answer.
 
-use std::io::Cursor;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use illumine_models::generate::CancelFlag;
-use illumine_models::qwen_image::studio::{Accepted, StudioEvent};
+use futures::future::try_join_all;
+use illumine_guard::picture::is_animated;
+use illumine_models::qwen_image::studio::StudioEvent;
 use illumine_models::qwen_image::{DrawRequest, ImageMode};
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
 use serde_json::{Value, json};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::progress::Followed;
 use super::request::Body;
 use super::{ApiError, Server, mode_name};
-use crate::image_models::decode;
+use crate::image_models::{Drawing, decode, png};
 
 /// What Qwen-Image's recipe puts where nothing is named, and guidance needs something.
 const NO_WORDS: &str = " ";
 
-pub async fn generate(state: State<Arc<Server>>, body: Bytes) -> Result<Json<Value>, ApiError> {
-    answer(state, &body, ImageMode::Generation).await
+/// A body, or why there is none.
+type Received = Result<Bytes, BytesRejection>;
+
+pub async fn generate(state: State<Arc<Server>>, body: Received) -> Result<Json<Value>, ApiError> {
+    answer(state, body, ImageMode::Generation).await
 }
 
-pub async fn edit(state: State<Arc<Server>>, body: Bytes) -> Result<Json<Value>, ApiError> {
-    answer(state, &body, ImageMode::Edit).await
+pub async fn edit(state: State<Arc<Server>>, body: Received) -> Result<Json<Value>, ApiError> {
+    answer(state, body, ImageMode::Edit).await
 }
 
 async fn answer(
     State(server): State<Arc<Server>>,
-    body: &[u8],
+    body: Received,
     mode: ImageMode,
 ) -> Result<Json<Value>, ApiError> {
     if server.studio.info().mode != mode {
@@ -42,11 +45,17 @@ async fn answer(
         let message = format!("This endpoint is only available in {name} mode");
         return Err(ApiError::new(StatusCode::BAD_REQUEST, message));
     }
-    let body = Body::read(body, mode == ImageMode::Edit)?;
+    let body = body.map_err(|rejection| ApiError::body(&rejection))?;
+    let body = Body::read(&body, mode == ImageMode::Edit)?;
     let info = server.studio.info();
+    let mut notes = Vec::new();
     let mut pictures = Vec::with_capacity(body.pictures.len());
     for picture in &body.pictures {
-        pictures.push(read_picture(&server, picture).await?);
+        let (picture, animated) = read_picture(&server, picture).await?;
+        pictures.push(picture);
+        if animated {
+            notes.push("the picture is animated: its first frame was taken".to_owned());
+        }
     }
     // 31 bits: what every server takes.
     let seed = body.seed.unwrap_or_else(|| u64::from(fresh_seed()));
@@ -65,40 +74,50 @@ async fn answer(
         pictures,
     };
     let request = whole_size(request, info.width, info.height);
-    let mut drawings = Drawings(Vec::new());
-    for number in 0..body.count {
-        let request = DrawRequest {
-            seed: seed.wrapping_add(number),
-            ..request.clone()
-        };
-        let studio = server.studio.clone();
-        let (sender, events) = unbounded_channel();
-        let sink = move |event| match sender.send(event) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
-        };
-        // A model that was put away is loaded first.
-        let accepted =
-            tokio::task::spawn_blocking(move || studio.submit(request, false, Box::new(sink)));
-        let accepted = accepted
-            .await
-            .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
-            .map_err(|error| ApiError::model(&error, &server.studio))?;
-        drawings.0.push(Drawing { accepted, events });
+    let drawings = start(&server, request, body.count, body.previews).await?;
+    let followed = server.progress.follow(body.id, &drawings)?;
+    let accepted = drawings.iter().map(|one| &one.accepted.request);
+    let seeds: Vec<u64> = accepted.map(|request| request.seed).collect();
+    if let Some(first) = drawings.first() {
+        notes.extend(first.accepted.notes.iter().cloned());
     }
-    let (mut images, mut seeds) = (Vec::new(), Vec::new());
-    let notes = drawings.0.first().map(|one| one.accepted.notes.clone());
-    for drawing in &mut drawings.0 {
-        let picture = finish(&server, &mut drawing.events).await?;
-        images.push(base64_png(&picture)?);
-        seeds.push(drawing.accepted.request.seed);
-    }
+    let waits = drawings
+        .into_iter()
+        .enumerate()
+        .map(|(index, drawing)| finish(&server, drawing, index, &followed));
+    let images = try_join_all(waits).await?;
     Ok(Json(json!({
         "status": "success",
         "images": images,
         "seeds": seeds,
-        "notes": notes.unwrap_or_default(),
+        "notes": notes,
     })))
+}
+
+/// Asks for `count` pictures with seeds in a row; all are taken in, or none.
+async fn start(
+    server: &Server,
+    request: DrawRequest,
+    count: u64,
+    previews: bool,
+) -> Result<Vec<Drawing>, ApiError> {
+    if count > server.queue as u64 {
+        let message = format!(
+            "num_images_per_prompt is {count}; as many as {} may wait here",
+            server.queue
+        );
+        return Err(ApiError::field("num_images_per_prompt", message));
+    }
+    let mut drawings = Vec::new();
+    for number in 0..count {
+        let request = DrawRequest {
+            seed: request.seed.wrapping_add(number),
+            ..request.clone()
+        };
+        let drawing = Drawing::start(&server.studio, request, previews).await;
+        drawings.push(drawing.map_err(|error| ApiError::model(&error, &server.studio))?);
+    }
+    Ok(drawings)
 }
 
 /// With one side named, the other is that of the model's shape.
@@ -127,39 +146,27 @@ fn fresh_seed() -> u32 {
     (hasher.finish() >> 33) as u32
 }
 
-/// One picture under way.
-struct Drawing {
-    accepted: Accepted,
-    events: UnboundedReceiver<StudioEvent>,
-}
-
-/// All of a request; whoever goes away takes them along.
-struct Drawings(Vec<Drawing>);
-
-impl Drop for Drawings {
-    fn drop(&mut self) {
-        let cancel = |drawing: &Drawing| CancelFlag::cancel(&drawing.accepted.cancel);
-        self.0.iter().for_each(cancel);
-    }
-}
-
+/// The picture in base64, when it is drawn.
 async fn finish(
     server: &Server,
-    events: &mut UnboundedReceiver<StudioEvent>,
-) -> Result<RgbImage, ApiError> {
-    let ended = |message: &str| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message);
-    while let Some(event) = events.recv().await {
+    mut drawing: Drawing,
+    index: usize,
+    followed: &Followed,
+) -> Result<String, ApiError> {
+    loop {
+        let event = drawing.next().await;
+        followed.heard(index, &event);
         match event {
             StudioEvent::Started | StudioEvent::Step { .. } => {}
-            StudioEvent::Finished(picture) => return Ok(*picture),
-            StudioEvent::Cancelled => return Err(ended("drawing was cancelled")),
+            StudioEvent::Finished(picture) => return base64_png(server, picture).await,
+            StudioEvent::Cancelled => return Err(ApiError::cancelled()),
             StudioEvent::Failed(error) => return Err(ApiError::model(&error, &server.studio)),
         }
     }
-    Err(ended("the picture model stopped"))
 }
 
-async fn read_picture(server: &Server, text: &str) -> Result<RgbImage, ApiError> {
+/// The pixels, and whether there are more frames.
+async fn read_picture(server: &Server, text: &str) -> Result<(RgbImage, bool), ApiError> {
     let wrong = |reason: String| ApiError::field("image_b64", format!("image_b64: {reason}"));
     let data = match text.strip_prefix("data:") {
         Some(url) => url.split_once(',').map_or(url, |(_, data)| data),
@@ -172,15 +179,18 @@ async fn read_picture(server: &Server, text: &str) -> Result<RgbImage, ApiError>
         .map_err(|error| wrong(format!("is not base64: {error}")))?;
     let picture = server.checker.check(bytes.into()).await;
     let picture = picture.map_err(|error| wrong(error.to_string()))?;
-    decode::rgb(&picture)
-        .await
-        .map_err(|error| wrong(error.to_string()))
+    let pixels = decode::rgb(&picture).await;
+    let pixels = pixels.map_err(|error| wrong(error.to_string()))?;
+    Ok((pixels, is_animated(&picture.bytes)))
 }
 
-fn base64_png(picture: &RgbImage) -> Result<String, ApiError> {
-    let mut bytes = Cursor::new(Vec::new());
-    picture
-        .write_to(&mut bytes, ImageFormat::Png)
-        .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    Ok(STANDARD.encode(bytes.into_inner()))
+/// Beside the event loop, which has others to answer.
+async fn base64_png(server: &Server, picture: Box<RgbImage>) -> Result<String, ApiError> {
+    let failed = |reason: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, reason);
+    let turn = server.encoding.acquire().await;
+    let _turn = turn.map_err(|error| failed(error.to_string()))?;
+    let encoding =
+        tokio::task::spawn_blocking(move || png(&picture).map(|png| STANDARD.encode(png)));
+    let encoded = encoding.await.map_err(|error| failed(error.to_string()))?;
+    encoded.map_err(|error| failed(error.to_string()))
 }

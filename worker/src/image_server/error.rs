@@ -1,6 +1,7 @@
 //! Errors as FastAPI writes them: `{"detail": …}`.
 
 use axum::Json;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use illumine_models::ModelError;
@@ -35,6 +36,22 @@ impl ApiError {
         }
     }
 
+    /// A body that is too large or was broken off.
+    pub fn body(rejection: &BytesRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+
+    /// A request that is not on the board of progress.
+    pub fn no_request(id: &str) -> Self {
+        let message = format!("no request `{id}` is known; it may have ended a while ago");
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// Stopped by somebody's `DELETE /progress/{request_id}`.
+    pub fn cancelled() -> Self {
+        Self::new(StatusCode::CONFLICT, "drawing was cancelled")
+    }
+
     /// What the studio refused, or why it drew nothing.
     pub fn model(error: &ModelError, studio: &Studio) -> Self {
         match error {
@@ -50,7 +67,7 @@ impl ApiError {
             }
             ModelError::Picture { reason, .. } => Self::field("image_b64", reason.clone()),
             ModelError::Busy { .. } => Self {
-                retry_after: Some(studio.retry_after().as_secs().max(1)),
+                retry_after: Some(studio.retry_after().as_secs_f64().ceil() as u64),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             },
             _ => {

@@ -16,7 +16,7 @@ pub async fn show(State(server): State<Arc<Server>>) -> impl IntoResponse {
 }
 
 fn render(metrics: &StudioMetrics) -> String {
-    let rows: [(&str, f64, &str, &str); 11] = [
+    let rows: [(&str, f64, &str, &str); 10] = [
         (
             "requests_total",
             metrics.requests_total as f64,
@@ -69,12 +69,6 @@ fn render(metrics: &StudioMetrics) -> String {
             "seconds_per_step",
             metrics.seconds_a_step,
             "Of a denoising step, of late.",
-            "gauge",
-        ),
-        (
-            "seconds_per_batch",
-            metrics.seconds_a_batch,
-            "Of a batch, of late.",
             "gauge",
         ),
         (

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! POST /generate/  POST /edit/ ──request──▶ studio ──▶ {"status": "success", "images": [base64 PNG]}
-//! GET  /health  /info  /metrics
+//! GET  /health  /info  /metrics  /progress/{request_id}      POST /unload
 //! ```
 //!
 //! The interface is that of LLM-I's `examples/qwen_image_deployment/server.py`, so that
@@ -13,7 +13,10 @@
 mod draw;
 mod error;
 mod figures;
+mod progress;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -26,12 +29,16 @@ use illumine_models::qwen_image::ImageMode;
 use illumine_models::qwen_image::studio::Studio;
 use illumine_tools::fetch::PictureFetcher;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use self::error::ApiError;
 use crate::llm_server::is_key;
 
 /// Bytes of a request: a picture in base64.
 const MAX_BODY: usize = 48 * 1024 * 1024;
+
+/// A large picture takes a core for a while.
+const ENCODING: usize = 2;
 
 /// What every handler knows.
 pub struct Server {
@@ -42,15 +49,24 @@ pub struct Server {
     pub api_key: Option<String>,
     /// Checks pictures; nothing is fetched.
     checker: PictureFetcher,
+    progress: progress::Board,
+    /// Pictures that may wait.
+    queue: usize,
+    /// Pictures encoded at the same time.
+    encoding: Semaphore,
 }
 
 impl Server {
-    pub fn new(studio: Studio, model_path: String, api_key: Option<String>) -> Self {
+    /// Serves `studio`, in which `queue` pictures may wait.
+    pub fn new(studio: Studio, queue: usize, model_path: String, api_key: Option<String>) -> Self {
         Self {
             studio,
             model_path,
             api_key,
             checker: PictureFetcher::new(Guard::new(Allow::default())),
+            progress: progress::Board::default(),
+            queue,
+            encoding: Semaphore::new(ENCODING),
         }
     }
 
@@ -76,6 +92,11 @@ pub fn router(server: Server) -> Router {
         .route("/edit/", post(draw::edit))
         .route("/edit", post(draw::edit))
         .route("/info", get(info))
+        .route(
+            "/progress/{request_id}",
+            get(progress::show).delete(progress::cancel),
+        )
+        .route("/unload", post(unload))
         .route("/metrics", get(figures::show))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&server),
@@ -113,6 +134,7 @@ async fn health(State(server): State<Arc<Server>>) -> Json<Value> {
 
 async fn info(State(server): State<Arc<Server>>) -> Json<Value> {
     let (info, metrics) = (server.studio.info(), server.studio.metrics());
+    let gpus = std::env::var("CUDA_VISIBLE_DEVICES");
     let endpoint = match info.mode {
         ImageMode::Generation => "/generate/",
         ImageMode::Edit => "/edit/",
@@ -120,7 +142,7 @@ async fn info(State(server): State<Arc<Server>>) -> Json<Value> {
     Json(json!({
         "mode": server.mode(),
         "model_path": server.model_path,
-        "cuda_visible_devices": std::env::var("CUDA_VISIBLE_DEVICES").ok(),
+        "cuda_visible_devices": gpus.unwrap_or_else(|_| "N/A".to_owned()),
         "available_endpoints": [endpoint],
         "model": {
             "device": info.device,
@@ -133,6 +155,11 @@ async fn info(State(server): State<Arc<Server>>) -> Json<Value> {
             "pictures": info.most_pictures,
             "loaded": metrics.loaded,
         },
-        "queue": {"waiting": metrics.waiting, "drawing": metrics.drawing},
+        "queue": {"waiting": metrics.waiting, "drawing": metrics.drawing, "limit": server.queue},
     }))
+}
+
+/// Frees the memory of the weights until the next request, unless it draws.
+async fn unload(State(server): State<Arc<Server>>) -> Json<Value> {
+    Json(json!({"unloaded": server.studio.unload()}))
 }

@@ -6,6 +6,8 @@ use super::ApiError;
 
 /// Pictures of one request at most.
 const MOST_PICTURES: u64 = 4;
+/// Characters of a request's name.
+const LONGEST_ID: usize = 64;
 
 /// What both endpoints read.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +22,10 @@ pub struct Body {
     pub seed: Option<u64>,
     /// In base64, perhaps as data URLs.
     pub pictures: Vec<String>,
+    /// By which the caller follows it.
+    pub id: Option<String>,
+    /// Whether small pictures are shown meanwhile.
+    pub previews: bool,
 }
 
 impl Body {
@@ -62,6 +68,8 @@ impl Body {
             } else {
                 Vec::new()
             },
+            id: id(&fields)?,
+            previews: flag(&fields, "previews")?,
         })
     }
 }
@@ -83,9 +91,16 @@ fn whole(fields: &Map<String, Value>, name: &str) -> Result<Option<u64>, ApiErro
         None => Ok(None),
         Some(value) => {
             let message = format!("{name} has to be a whole number from 0 on");
-            let number = value
-                .as_u64()
-                .ok_or_else(|| ApiError::field(name, message))?;
+            // As leniently as the original: `25.0` and `"25"` are 25.
+            let number = match value {
+                Value::String(digits) => digits.trim().parse().ok(),
+                Value::Number(number) => number.as_u64().or_else(|| {
+                    let number = number.as_f64().filter(|number| number.fract() == 0.0)?;
+                    (0.0..9e15).contains(&number).then_some(number as u64)
+                }),
+                _ => None,
+            };
+            let number = number.ok_or_else(|| ApiError::field(name, message))?;
             Ok(Some(number))
         }
     }
@@ -103,12 +118,40 @@ fn guidance(fields: &Map<String, Value>) -> Result<Option<f32>, ApiError> {
     for name in ["true_cfg_scale", "guidance_scale"] {
         if let Some(value) = field(fields, name) {
             let message = format!("{name} has to be a number from 0 on");
-            let number = value.as_f64().filter(|number| *number >= 0.0);
+            let number = match value {
+                Value::String(digits) => digits.trim().parse().ok(),
+                _ => value.as_f64(),
+            };
+            let number = number.filter(|number| *number >= 0.0 && number.is_finite());
             let number = number.ok_or_else(|| ApiError::field(name, message))?;
             return Ok(Some(number as f32));
         }
     }
     Ok(None)
+}
+
+fn flag(fields: &Map<String, Value>, name: &str) -> Result<bool, ApiError> {
+    match field(fields, name) {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(ApiError::field(
+            name,
+            format!("{name} has to be true or false"),
+        )),
+    }
+}
+
+/// `request_id`: what stands in an address.
+fn id(fields: &Map<String, Value>) -> Result<Option<String>, ApiError> {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    match text(fields, "request_id")? {
+        Some(id) if id.is_empty() || id.len() > LONGEST_ID || !id.chars().all(plain) => {
+            let message =
+                format!("request_id has to be 1 to {LONGEST_ID} letters, digits, `-`, `_` or `.`");
+            Err(ApiError::field("request_id", message))
+        }
+        id => Ok(id),
+    }
 }
 
 /// `image_b64`: one, or a list where the model takes several.

@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use image::codecs::gif::GifDecoder;
+use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{
@@ -96,6 +97,23 @@ pub(super) fn still(
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
     Ok((picture, orientation))
+}
+
+/// Whether there is more than one frame, of which most programs show the first alone.
+#[must_use]
+pub fn is_animated(bytes: &[u8]) -> bool {
+    let reader = Cursor::new(bytes);
+    match PictureKind::of(bytes) {
+        Some(PictureKind::Gif) => gif_frames(bytes, PictureLimits::default())
+            .is_ok_and(|frames| frames.take(2).filter(Result::is_ok).count() == 2),
+        Some(PictureKind::WebP) => {
+            WebPDecoder::new(reader).is_ok_and(|decoder| decoder.has_animation())
+        }
+        Some(PictureKind::Png) => {
+            PngDecoder::new(reader).is_ok_and(|decoder| decoder.is_apng().unwrap_or(false))
+        }
+        Some(PictureKind::Jpeg) | None => false,
+    }
 }
 
 fn gif_frames(bytes: &[u8], limits: PictureLimits) -> Result<Frames<'_>, PictureError> {

@@ -7,6 +7,7 @@ mod upright;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
+pub use decode::is_animated;
 pub use kind::PictureKind;
 pub use upright::upright;
 

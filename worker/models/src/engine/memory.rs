@@ -7,9 +7,9 @@ const SHARE: (u64, u64) = (1, 2);
 /// Where the system does not say.
 const UNKNOWN: u64 = 1 << 30;
 
-/// The default budget: half of what is free now, in the machine and in the
+/// The default budget, bytes: half of what is free now, in the machine and in the
 /// control group of this process.
-pub(super) fn default_budget() -> usize {
+pub fn default_budget() -> usize {
     let machine = fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| available(&text));

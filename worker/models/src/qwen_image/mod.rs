@@ -20,5 +20,5 @@ pub mod studio;
 pub mod transformer;
 pub mod vae;
 
-pub use pipeline::{LoadOptions, QwenImage};
+pub use pipeline::{LoadOptions, ModelIndex, QwenImage};
 pub use request::{DrawRequest, DrawWatch, ImageMode, ImageModelInfo, ImagePipeline};

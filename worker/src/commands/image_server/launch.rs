@@ -1,6 +1,6 @@
 //! One server a GPU, each a process of its own that is started again when it dies.
 
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,12 +14,14 @@ use super::{Mode, Options};
 /// Before a server that died is started again; doubles up to [`LONGEST_REST`].
 const REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(60);
+/// For a process to finish what it draws.
+const LONGEST_END: Duration = Duration::from_secs(60);
 /// Who served as long as this had a good start.
 const GOOD_START: Duration = Duration::from_secs(60);
 
 pub async fn launch(options: &Options) -> anyhow::Result<ExitCode> {
-    let mut ports = Vec::with_capacity(options.gpus.len());
-    for &gpu in &options.gpus {
+    let mut ports = Vec::with_capacity(options.gpus().len());
+    for &gpu in options.gpus() {
         let port = options.base_port.checked_add(gpu);
         ports.push((
             gpu,
@@ -32,9 +34,10 @@ pub async fn launch(options: &Options) -> anyhow::Result<ExitCode> {
         stop.await;
         let _ = sender.send(true);
     });
-    let servers = ports.into_iter().map(|(gpu, port)| {
+    let servers = ports.into_iter().enumerate().map(|(index, (gpu, port))| {
         println!("GPU {gpu}: http://{}:{port}", options.host);
-        supervise(options, gpu, port, stopping.clone())
+        let delay = Duration::from_secs_f64(options.startup_delay * index as f64);
+        supervise(options, gpu, port, delay, stopping.clone())
     });
     for ended in join_all(servers).await {
         ended?;
@@ -42,23 +45,38 @@ pub async fn launch(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Keeps the server of `gpu` alive from `delay` on, with longer and longer rests.
 async fn supervise(
     options: &Options,
     gpu: u16,
     port: u16,
+    delay: Duration,
     mut stopping: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("cannot find this program")?;
+    let arguments = arguments(options, port)?;
+    let mut wait = delay;
     let mut rest = REST;
-    while !*stopping.borrow() {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = stopping.wait_for(|stop| *stop) => return Ok(()),
+        }
         let begun = tokio::time::Instant::now();
         let mut child = Command::new(&program)
-            .args(arguments(options, port))
+            .args(&arguments)
             // The process sees its GPU alone, as the first.
             .env("CUDA_VISIBLE_DEVICES", gpu.to_string())
+            // It ends when this does: when told to, and when this process is gone,
+            // however it went.
+            .stdin(Stdio::piped())
+            // Ctrl-C is for this process, which tells its children.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .context("cannot start a server")?;
+        // Waiting would close it.
+        let input = child.stdin.take();
         tokio::select! {
             status = child.wait() => {
                 let status = status.context("cannot wait for a server")?;
@@ -68,42 +86,35 @@ async fn supervise(
                 tracing::warn!(gpu, port, %status, again_in_s = rest.as_secs(), "an image server ended");
             }
             _ = stopping.wait_for(|stop| *stop) => {
-                terminate(&mut child).await;
+                drop(input);
+                // Pictures under way are finished.
+                if tokio::time::timeout(LONGEST_END, child.wait()).await.is_err() {
+                    let _ = child.kill().await;
+                }
                 return Ok(());
             }
         }
-        tokio::select! {
-            () = tokio::time::sleep(rest) => {}
-            _ = stopping.wait_for(|stop| *stop) => return Ok(()),
-        }
+        wait = rest;
         rest = (2 * rest).min(LONGEST_REST);
     }
-    Ok(())
 }
 
 /// What a single server is started with.
-fn arguments(options: &Options, port: u16) -> Vec<String> {
+///
+/// # Errors
+/// When this program knows no GPU.
+pub(super) fn arguments(options: &Options, port: u16) -> anyhow::Result<Vec<String>> {
     let mode = match options.mode {
         Mode::Generation => "generation",
         Mode::Edit => "edit",
     };
-    let mut arguments: Vec<String> = [
-        "image-server",
-        "--mode",
-        mode,
-        "--model_path",
-        &options.model_path,
-        "--device",
-        match options.device.as_str() {
-            "flex" => "cuda:0",
-            other => other,
-        },
-        "--host",
-        &options.host,
-    ]
-    .map(str::to_owned)
-    .into();
+    let mut arguments = vec!["image-server".to_owned(), "--supervised".to_owned()];
     let mut add = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+    add("--mode", mode.to_owned());
+    add("--model_path", options.model_path.clone());
+    add("--device", options.device()?.to_owned());
+    add("--host", options.host.clone());
+    add("--log_level", options.log_level.clone());
     add("--base_port", port.to_string());
     add("--workers_per_gpu", options.workers_per_gpu.to_string());
     add("--queue", options.queue.to_string());
@@ -119,16 +130,5 @@ fn arguments(options: &Options, port: u16) -> Vec<String> {
     for lora in &options.lora {
         add("--lora", lora.display().to_string());
     }
-    arguments
-}
-
-/// Asks a server to finish; kills it when it does not.
-async fn terminate(child: &mut tokio::process::Child) {
-    if let Some(id) = child.id() {
-        let asked = Command::new("kill").arg(id.to_string()).status().await;
-        if asked.is_ok() {
-            let _ = tokio::time::timeout(Duration::from_secs(20), child.wait()).await;
-        }
-    }
-    let _ = child.kill().await;
+    Ok(arguments)
 }

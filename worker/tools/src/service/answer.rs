@@ -66,6 +66,9 @@ impl Service {
             429 if said.code.contains("insufficient_quota") => self.exhausted(&words),
             429 => transient("backend_busy", format!("{name} asks to slow down{words}")),
             408 => transient("backend_timeout", format!("{name} took too long")),
+            503 if retry_after.is_some() => {
+                transient("backend_busy", format!("{name} is busy{words}"))
+            }
             500.. => transient("backend_failed", format!("{name} failed ({status}){words}")),
             300..=399 | 404 | 405 => ToolError::permanent(
                 "backend_misconfigured",
@@ -186,6 +189,8 @@ mod tests {
             "backend_busy"
         );
         assert_eq!(code(503, Value::Null), "backend_failed");
+        let full = service().refusal(503, Some(Duration::from_secs(3)), b"");
+        assert_eq!(full.code(), "backend_busy");
         assert_eq!(code(302, Value::Null), "backend_misconfigured");
         assert_eq!(
             code(

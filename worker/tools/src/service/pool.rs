@@ -1,4 +1,5 @@
-//! Several servers of one kind: the least loaded serves, a dead one rests.
+//! Several servers of one kind: the least loaded serves, a dead one rests, and one
+//! that says when it can be asked again is left alone until then.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,10 @@ use crate::ToolError;
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 const LONGEST_REST: Duration = Duration::from_secs(300);
+/// What a busy server may ask for.
+const LONGEST_BUSY: Duration = Duration::from_secs(600);
+/// The code of a server's refusal for now.
+const BUSY: &str = "backend_busy";
 
 /// Servers with the same contract.
 #[derive(Debug)]
@@ -30,6 +35,8 @@ struct Server {
     in_flight: AtomicUsize,
     probing: AtomicBool,
     resting: Mutex<Option<Rest>>,
+    /// When a full server can be asked again, by its own words.
+    busy: Mutex<Option<Instant>>,
 }
 
 /// A server that failed, until a probe of `/health` finds it alive.
@@ -73,6 +80,24 @@ impl Server {
         self.rest().is_some()
     }
 
+    fn be_busy(&self, wait: Duration) {
+        let until = Instant::now() + wait.min(LONGEST_BUSY);
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
+
+    /// For how long it is busy yet.
+    fn busy_for(&self) -> Option<Duration> {
+        let until = *self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        until?
+            .checked_duration_since(Instant::now())
+            .filter(|left| !left.is_zero())
+    }
+
+    /// Whether it may be asked now.
+    fn is_awake(&self) -> bool {
+        !self.is_resting() && self.busy_for().is_none()
+    }
+
     fn is_due(&self) -> bool {
         self.rest().is_some_and(|rest| rest.until <= Instant::now())
     }
@@ -113,6 +138,7 @@ impl Pool {
                 in_flight: AtomicUsize::new(0),
                 probing: AtomicBool::new(false),
                 resting: Mutex::new(None),
+                busy: Mutex::new(None),
             })
         };
         Self {
@@ -126,7 +152,8 @@ impl Pool {
         self.servers.len()
     }
 
-    /// Posts to the least loaded server, and to another when that one fails.
+    /// Posts to the least loaded server, and to another when that one fails or is busy.
+    /// When all are busy, the error says when the first of them is free.
     pub(crate) async fn post<T: Serialize + Sync>(
         &self,
         path: &str,
@@ -134,7 +161,7 @@ impl Pool {
         timeout: Duration,
     ) -> Result<(Bytes, &Service), ToolError> {
         let mut tried = vec![false; self.servers.len()];
-        let mut last = self.unreachable();
+        let mut failure: Option<ToolError> = None;
         while let Some(index) = self.choose(&tried).await {
             if let Some(tried) = tried.get_mut(index) {
                 *tried = true;
@@ -152,11 +179,40 @@ impl Pool {
                     if matches!(error.code(), "backend_unreachable" | "backend_timeout") {
                         server.send_to_rest(self.rest);
                     }
-                    last = error;
+                    if let ToolError::Transient {
+                        retry_after: Some(wait),
+                        ..
+                    } = error
+                    {
+                        server.be_busy(wait);
+                    }
+                    // One that is busy says more than one that is gone.
+                    let told = failure.as_ref().is_some_and(|told| told.code() == BUSY);
+                    if !told || error.code() == BUSY {
+                        failure = Some(error);
+                    }
                 }
             }
         }
-        Err(last)
+        Err(self.verdict(failure))
+    }
+
+    /// What to tell when no server served: when the first of the busy ones is free,
+    /// those counted that were not even asked.
+    fn verdict(&self, failure: Option<ToolError>) -> ToolError {
+        let answering = self.servers.iter().filter(|server| !server.is_resting());
+        let Some(soonest) = answering.filter_map(|server| server.busy_for()).min() else {
+            return failure.unwrap_or_else(|| self.unreachable());
+        };
+        let message = match failure {
+            Some(failure) if failure.code() == BUSY => failure.to_string(),
+            _ => "every Qwen server that answers is busy".to_owned(),
+        };
+        ToolError::Transient {
+            code: BUSY,
+            message,
+            retry_after: Some(soonest),
+        }
     }
 
     fn unreachable(&self) -> ToolError {
@@ -166,8 +222,8 @@ impl Pool {
         }
     }
 
-    /// The least loaded server that was not tried and does not rest; when all
-    /// rest, one that answers a probe now.
+    /// The least loaded server that was not tried, is not busy and does not rest; when
+    /// there is none, one of the resting that answers a probe now.
     async fn choose(&self, tried: &[bool]) -> Option<usize> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let count = self.servers.len();
@@ -179,17 +235,20 @@ impl Pool {
         let awake = candidates
             .iter()
             .filter_map(|index| Some((*index, self.servers.get(*index)?)))
-            .filter(|(_, server)| !server.is_resting())
+            .filter(|(_, server)| server.is_awake())
             .min_by_key(|(_, server)| server.in_flight.load(Ordering::SeqCst))
             .map(|(index, _)| index);
         if awake.is_some() {
             self.probe_due();
             return awake;
         }
-        let probes = candidates.iter().filter_map(|index| {
-            let server = Arc::clone(self.servers.get(*index)?);
+        let resting = candidates.iter().filter_map(|index| {
+            let server = self.servers.get(*index)?;
+            server.is_resting().then(|| (index, Arc::clone(server)))
+        });
+        let probes = resting.map(|(index, server)| {
             let rest = self.rest;
-            Some(async move { server.probe(rest).await.then_some(*index) })
+            async move { server.probe(rest).await.then_some(*index) }
         });
         join_all(probes).await.into_iter().flatten().next()
     }

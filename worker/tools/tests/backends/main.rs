@@ -6,6 +6,7 @@ mod drawing;
 mod editing;
 mod finding;
 mod library;
+mod pool;
 mod running;
 mod servers;
 mod world;

@@ -1,6 +1,5 @@
 //! The drawing thread.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use image::RgbImage;
 
 use super::super::request::{DrawRequest, DrawWatch, ImagePipeline};
 use super::queue::Job;
-use super::{Shared, StudioEvent};
+use super::{Shared, StudioEvent, guarded};
 use crate::error::ModelError;
 
 /// Draws until the last handle is gone.
@@ -39,6 +38,7 @@ pub(super) fn run(shared: &Shared) {
                 .take_batch(&*pipeline, config.batch.max(1), config.memory);
             state.metrics.cancelled_total += cancelled.len() as u64;
             state.metrics.drawing = batch.len();
+            state.drawing_steps = batch.first().map_or(0, |job| job.request.steps);
             drop(state);
             for mut job in cancelled {
                 let _ = (job.sink)(StudioEvent::Cancelled);
@@ -50,6 +50,7 @@ pub(super) fn run(shared: &Shared) {
         }
         let mut state = shared.lock();
         state.metrics.drawing = 0;
+        state.drawing_steps = 0;
         state.last_used = Instant::now();
     }
     let jobs: Vec<Job> = shared.lock().queue.drain().collect();
@@ -93,17 +94,18 @@ fn draw(shared: &Shared, pipeline: &dyn ImagePipeline, mut batch: Vec<Job>) {
         }
     }
     let requests: Vec<DrawRequest> = batch.iter().map(|job| job.request.clone()).collect();
-    let steps = requests[0].steps;
     let begun = Instant::now();
     let mut watch = Watch {
         jobs: &mut batch,
         preview_every: shared.config.preview_every,
+        done: 0,
     };
-    let drawn = catch_unwind(AssertUnwindSafe(|| pipeline.draw(&requests, &mut watch)));
-    shared
-        .lock()
-        .metrics
-        .took(begun.elapsed().as_secs_f64(), steps);
+    let drawn = guarded(|| pipeline.draw(&requests, &mut watch));
+    let done = watch.done;
+    if let Ok(Ok(_)) = drawn {
+        let seconds = begun.elapsed().as_secs_f64();
+        shared.lock().metrics.took(seconds, done);
+    }
     match drawn {
         Ok(Ok(pictures)) if pictures.len() == batch.len() => {
             for (mut job, picture) in batch.into_iter().zip(pictures) {
@@ -124,12 +126,8 @@ fn draw(shared: &Shared, pipeline: &dyn ImagePipeline, mut batch: Vec<Job>) {
         }
         Ok(Ok(_)) => fail(shared, batch, "the model drew another number of pictures"),
         Ok(Err(error)) => fail(shared, batch, &error.to_string()),
-        Err(panic) => {
-            let words = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied());
-            let reason = format!("the model panicked: {}", words.unwrap_or("no reason given"));
+        Err(reason) => {
+            let reason = format!("the model panicked: {reason}");
             tracing::error!(model = shared.info.name, reason);
             fail(shared, batch, &reason);
         }
@@ -148,6 +146,8 @@ fn fail(shared: &Shared, jobs: Vec<Job>, reason: &str) {
 struct Watch<'j> {
     jobs: &'j mut [Job],
     preview_every: Duration,
+    /// Steps done.
+    done: usize,
 }
 
 impl DrawWatch for Watch<'_> {
@@ -163,6 +163,7 @@ impl DrawWatch for Watch<'_> {
         steps: usize,
         preview: &dyn Fn() -> Option<RgbImage>,
     ) {
+        self.done = self.done.max(step);
         let Some(job) = self.jobs.get_mut(item) else {
             return;
         };

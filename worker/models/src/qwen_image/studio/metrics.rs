@@ -19,23 +19,23 @@ pub struct StudioMetrics {
     pub waiting: usize,
     /// Requests being drawn.
     pub drawing: usize,
-    /// Of late.
+    /// Of late; decoding and encoding are shared out among the steps.
     pub seconds_a_step: f64,
-    /// Of late.
-    pub seconds_a_batch: f64,
     /// Whether the model is in memory.
     pub loaded: bool,
 }
 
 impl StudioMetrics {
-    /// Takes a batch of `steps` that took `seconds`.
+    /// Takes a batch whose `steps` took `seconds`; one without a step says nothing.
     pub(super) fn took(&mut self, seconds: f64, steps: usize) {
+        if steps == 0 {
+            return;
+        }
+        let new = seconds / steps as f64;
         // The last few batches count.
-        let mix = |old: f64, new: f64| match old > 0.0 {
-            true => 0.7 * old + 0.3 * new,
+        self.seconds_a_step = match self.seconds_a_step > 0.0 {
+            true => 0.7 * self.seconds_a_step + 0.3 * new,
             false => new,
         };
-        self.seconds_a_batch = mix(self.seconds_a_batch, seconds);
-        self.seconds_a_step = mix(self.seconds_a_step, seconds / steps.max(1) as f64);
     }
 }

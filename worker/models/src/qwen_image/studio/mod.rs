@@ -18,6 +18,7 @@ mod queue;
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -137,6 +138,8 @@ struct State {
     pipeline: Option<Arc<dyn ImagePipeline>>,
     queue: queue::Queue,
     metrics: StudioMetrics,
+    /// Steps of the batch under way.
+    drawing_steps: usize,
     last_used: Instant,
     closed: bool,
 }
@@ -157,13 +160,27 @@ impl Shared {
                 return Ok(Arc::clone(pipeline));
             }
         }
-        let pipeline = (self.open)()?;
+        let pipeline = guarded(|| (self.open)()).unwrap_or_else(|reason| {
+            let reason = format!("loading the model panicked: {reason}");
+            Err(ModelError::Engine(reason))
+        })?;
         let mut state = self.lock();
         state.last_used = Instant::now();
         state.metrics.loads_total += 1;
         state.pipeline = Some(Arc::clone(&pipeline));
         Ok(pipeline)
     }
+}
+
+/// What `work` yields, or what it panicked with, in words.
+fn guarded<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let words = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        words.unwrap_or("no reason given").to_owned()
+    })
 }
 
 impl Studio {
@@ -183,6 +200,7 @@ impl Studio {
                     loads_total: 1,
                     ..StudioMetrics::default()
                 },
+                drawing_steps: 0,
                 last_used: Instant::now(),
                 closed: false,
             }),
@@ -221,6 +239,16 @@ impl Studio {
         let cancel = CancelFlag::default();
         let mut state = self.shared.lock();
         let limit = self.shared.config.queue;
+        if state.queue.len() >= limit {
+            // Those that gave up while they waited make room.
+            let gone = state.queue.take_cancelled();
+            state.metrics.cancelled_total += gone.len() as u64;
+            drop(state);
+            for mut job in gone {
+                let _ = (job.sink)(StudioEvent::Cancelled);
+            }
+            state = self.shared.lock();
+        }
         if state.queue.len() >= limit {
             state.metrics.refused_total += 1;
             return Err(ModelError::Busy {
@@ -262,12 +290,14 @@ impl Studio {
         }
     }
 
-    /// When a request that is refused as busy may be tried again: about the time of
-    /// what waits, by the steps drawn so far.
+    /// When a request that is refused as busy may be tried again: the steps that wait and
+    /// those of the batch under way, in batches as full as may be, by the seconds that a
+    /// step took of late.
     pub fn retry_after(&self) -> Duration {
         let state = self.shared.lock();
-        let batches = state.queue.len().div_ceil(self.shared.config.batch.max(1));
-        let seconds = state.metrics.seconds_a_batch * batches.max(1) as f64;
+        let batch = self.shared.config.batch.max(1);
+        let steps = state.queue.steps().div_ceil(batch) + state.drawing_steps;
+        let seconds = state.metrics.seconds_a_step * steps as f64;
         Duration::from_secs_f64(seconds.clamp(1.0, 600.0))
     }
 

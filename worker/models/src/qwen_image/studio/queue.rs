@@ -24,6 +24,11 @@ impl Queue {
         self.0.len()
     }
 
+    /// Steps of all.
+    pub(super) fn steps(&self) -> usize {
+        self.0.iter().map(|job| job.request.steps).sum()
+    }
+
     pub(super) fn push(&mut self, job: Job) {
         self.0.push_back(job);
     }
