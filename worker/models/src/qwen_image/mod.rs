@@ -9,6 +9,7 @@
 //!
 //! - [`request`]: what is asked for, and who watches it being drawn.
 
+pub mod prompt;
 pub mod request;
 pub mod scheduler;
 pub mod transformer;
