@@ -245,7 +245,6 @@ impl Qwen25VlConfig {
                 "intermediate_size": vision.intermediate_size,
                 "num_heads": vision.num_heads,
                 "in_channels": vision.in_channels,
-                "in_chans": vision.in_channels,
                 "patch_size": vision.patch_size,
                 "temporal_patch_size": vision.temporal_patch_size,
                 "spatial_merge_size": vision.spatial_merge_size,

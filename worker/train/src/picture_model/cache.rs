@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::config::{PATCH, VIEW};
 use crate::error::{Result, TrainError};
 use crate::painter::{Painter, paint, to_image};
-use crate::picture_vae::trainer::pictures_to_tensor;
+use crate::picture_vae::pictures_to_tensor;
 
 /// Pictures of each kind in a file.
 const PART: u64 = 512;

@@ -11,7 +11,7 @@ use super::config::scheduler;
 use super::model::PictureModel;
 use crate::corpus::Rng;
 use crate::error::Result;
-use crate::picture_vae::trainer::tensor_to_pictures;
+use crate::picture_vae::tensor_to_pictures;
 
 /// Pictures that are drawn at once.
 const BATCH: usize = 16;
