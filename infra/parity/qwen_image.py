@@ -25,6 +25,7 @@ from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
+    Qwen2Tokenizer,
 )
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
 from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
@@ -109,6 +110,69 @@ def write_transformers():
         report(folder)
 
 
+LORA_TARGETS = [
+    "transformer_blocks.0.attn.to_q",
+    "transformer_blocks.0.attn.add_k_proj",
+    "transformer_blocks.0.attn.to_out.0",
+    "transformer_blocks.0.img_mod.1",
+    "transformer_blocks.0.txt_mlp.net.0.proj",
+    "transformer_blocks.0.img_mlp.net.2",
+    "proj_out",
+]
+
+
+def lora_files(model):
+    """The same kind of adapter as several trainers write it."""
+    modules = dict(model.named_modules())
+
+    def factors(rank):
+        for name in LORA_TARGETS:
+            linear = modules[name]
+            down = torch.randn(rank, linear.in_features) / linear.in_features**0.5
+            yield name, down, torch.randn(linear.out_features, rank) / rank**0.5
+
+    plain = {}
+    for name, down, up in factors(2):
+        plain |= {f"transformer.{name}.lora_A.weight": down, f"transformer.{name}.lora_B.weight": up}
+    settings = {"r": 2, "lora_alpha": 3, "target_modules": LORA_TARGETS}
+    settings = {f"transformer.{key}": value for key, value in settings.items()}
+    yield "diffusers", plain, dict(format="pt", lora_adapter_metadata=json.dumps(settings))
+    lightning, flat = {}, {}
+    for name, down, up in factors(3):
+        lightning |= {
+            f"{name}.lora_down.weight": down.bfloat16(),
+            f"{name}.lora_up.weight": up.bfloat16(),
+            f"{name}.alpha": torch.tensor(1.5),
+        }
+    yield "lightning", lightning, dict(format="pt")
+    for name, down, up in factors(2):
+        at = "lora_unet_" + name.replace(".", "_")
+        flat |= {f"{at}.lora_down.weight": down, f"{at}.lora_up.weight": up}
+        flat |= {f"{at}.alpha": torch.tensor(4.0)}
+    yield "flat", flat, dict(format="pt")
+
+
+def write_loras():
+    folder = FIXTURES / "lora"
+    folder.mkdir(parents=True, exist_ok=True)
+    base = FIXTURES / "transformer" / "one"
+    reference = load_file(base / "reference.safetensors")
+    shapes = [[tuple(shape) for shape in reference.pop("img_shapes").tolist()]]
+    del reference["sample"]
+    torch.manual_seed(23)
+    samples = {}
+    for name, tensors, metadata in lora_files(QwenImageTransformer2DModel.from_pretrained(base)):
+        path = folder / f"{name}.safetensors"
+        save_file({k: v.contiguous() for k, v in tensors.items()}, path, metadata=metadata)
+        model = QwenImageTransformer2DModel.from_pretrained(base).eval()
+        state, found = QwenImagePipeline.lora_state_dict(str(path), return_lora_metadata=True)
+        QwenImagePipeline.load_lora_into_transformer(state, model, metadata=found)
+        with torch.no_grad():
+            samples[name] = model(**reference, img_shapes=shapes).sample.contiguous()
+    save_file(samples, folder / "samples.safetensors")
+    report(folder)
+
+
 # The released settings, those of the Lightning weights, and others that are possible.
 RELEASED = dict(
     use_dynamic_shifting=True, max_shift=0.9, max_image_seq_len=8192, shift_terminal=0.02
@@ -136,7 +200,7 @@ def write_schedules():
             timesteps, _ = retrieve_timesteps(scheduler, steps, "cpu", sigmas=sigmas, mu=mu)
             cases.append(
                 dict(
-                    config=dict(scheduler.config),
+                    config={k: v for k, v in scheduler.config.items() if k[0] != "_"},
                     steps=steps,
                     image_tokens=tokens,
                     sigmas=scheduler.sigmas.tolist(),
@@ -250,7 +314,9 @@ def photo(number, width, height):
     return Image.fromarray(levels.clip(0, 255).astype(np.uint8))
 
 
-PHOTOS = [(50, 33), (31, 64), (90, 70)]
+# Pillow 13 resizes some shapes by columns first, older releases and ours all by rows first,
+# which rounds otherwise; these are shapes on which they agree.
+PHOTOS = [(90, 62), (31, 64), (90, 70)]
 
 # What is asked of each pipeline; `pictures` are numbers of the photos above.
 RUNS = {
@@ -299,8 +365,20 @@ def run_pipeline(pipe, run, photos):
     width, height, count = run["width"], run["height"], len(run["prompt"])
     noise = torch.randn(count, (width // 16) * (height // 16), 16)
     pictures = [photos[number] for number in run.get("pictures", [])]
-    images = {}
+    images, sources = {}, {}
+    encode = getattr(type(pipe), "_encode_vae_image", None)
+
+    def listen(image, generator):
+        """What the VAE is given, as levels, and its normalised latents."""
+        latents = encode(pipe, image, generator)
+        number = len(sources) // 2
+        levels = ((image[0, :, 0] / 2 + 0.5) * 255).round().to(torch.uint8)
+        sources[f"source.{number}"] = levels.contiguous()
+        sources[f"source_latents.{number}"] = latents[:, :, 0].contiguous()
+        return latents
+
     if pictures:
+        pipe._encode_vae_image = listen
         is_plus = isinstance(pipe, QwenImageEditPlusPipeline)
         images = dict(image=pictures if is_plus else pictures[0])
     arguments = dict(
@@ -313,8 +391,10 @@ def run_pipeline(pipe, run, photos):
         **images,
     )
     latents = pipe(**arguments, latents=noise.clone(), output_type="latent").images
+    sources_once = dict(sources)
     decoded = pipe(**arguments, latents=noise.clone(), output_type="pt").images
-    return dict(noise=noise, latents=latents.contiguous(), decoded=decoded.contiguous())
+    outcome = dict(noise=noise, latents=latents.contiguous(), decoded=decoded.contiguous())
+    return outcome | sources_once
 
 
 def write_pipelines():
@@ -380,6 +460,37 @@ def write_pipelines():
     report(PIPELINES)
 
 
+TEXTS = [
+    "A red fox, in the snow!",
+    "It's 2026: they'll've 1234 caf\u00e9s\n\n  and\ttabs ",
+    "e\u0301 becomes one letter; \u6f22\u5b57 \U0001f99c",
+    "<|im_start|>user\nhi<|im_end|>\n<|vision_start|><|image_pad|><|vision_end|>",
+    "",
+]
+
+
+def write_old_tokenizer():
+    """The files of a tokenizer without tokenizer.json, as Qwen-Image's folder has them."""
+    folder = FIXTURES / "old_tokenizer"
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = json.loads((FIXTURES.parent / "chat/tokenizer.json").read_text())
+    special = [token["content"] for token in whole["added_tokens"]]
+    tokens = [token for token in whole["model"]["vocab"] if token not in special]
+    (folder / "vocab.json").write_text(json.dumps({t: n for n, t in enumerate(tokens)}))
+    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in whole["model"]["merges"]]
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n")
+    added = {}
+    for number, token in enumerate(special + MARKS, len(tokens)):
+        flags = dict.fromkeys(("lstrip", "normalized", "rstrip", "single_word"), False)
+        added[str(number)] = dict(content=token, special=True, **flags)
+    settings = dict(tokenizer_class="Qwen2Tokenizer", added_tokens_decoder=added)
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    tokenizer = Qwen2Tokenizer.from_pretrained(folder)
+    cases = [dict(text=text, ids=tokenizer(text)["input_ids"]) for text in TEXTS]
+    (folder / "ids.json").write_text(json.dumps(cases))
+    report(folder)
+
+
 def report(folder):
     files = (file for file in folder.rglob("*") if file.is_file())
     print(folder.name, sum(file.stat().st_size for file in files), "bytes")
@@ -396,7 +507,9 @@ def main():
         write_reference(model.eval(), arguments.reference, [(1, 9, 14), (1, 8, 8)], [23, 7])
         return
     write_transformers()
+    write_loras()
     write_schedules()
+    write_old_tokenizer()
     write_pipelines()
 
 

@@ -153,6 +153,47 @@ fn every_parameter_gets_a_gradient() {
 }
 
 #[test]
+fn adapters_of_several_trainers_are_merged() {
+    let folder = fixtures().join("lora");
+    let reference = fixture("one").join("reference.safetensors");
+    let mut samples = SafetensorsFile::open(&folder.join("samples.safetensors")).unwrap();
+    let (before, _) = verify::run(&load(&fixture("one")), &reference, &device()).unwrap();
+    for name in ["diffusers", "lightning", "flat"] {
+        let path = folder.join(format!("{name}.safetensors"));
+        let mut model = load(&fixture("one"));
+        assert_eq!(model.merge_lora(&path, 1.0).unwrap(), 7, "{name}");
+        let (ours, _) = verify::run(&model, &reference, &device()).unwrap();
+        let theirs = samples.read(name).unwrap().1;
+        assert!(difference(&before, &theirs) > 0.1, "{name} changes nothing");
+        let difference = difference(&ours, &theirs);
+        assert!(difference <= TOLERANCE, "{name}: {difference:e}");
+
+        // Taken away again.
+        model.merge_lora(&path, -1.0).unwrap();
+        let (after, _) = verify::run(&model, &reference, &device()).unwrap();
+        assert!(self::difference(&before, &after) <= TOLERANCE, "{name}");
+    }
+}
+
+#[test]
+fn an_adapter_for_another_model_changes_nothing() {
+    let reference = fixture("edit").join("reference.safetensors");
+    let mut model = load(&fixture("edit"));
+    let (before, _) = verify::run(&model, &reference, &device()).unwrap();
+    let path = fixtures().join("lora/lightning.safetensors");
+    let error = model.merge_lora(&path, 1.0).unwrap_err();
+    assert_eq!(error.code(), "model_tensor_shape", "{error}");
+    let (after, _) = verify::run(&model, &reference, &device()).unwrap();
+    assert_eq!(before, after);
+    let weights = fixture("edit").join("diffusion_pytorch_model.safetensors");
+    let error = model.merge_lora(&weights, 1.0).unwrap_err().to_string();
+    assert!(
+        error.contains("lora_A") && error.contains("img_in"),
+        "{error}"
+    );
+}
+
+#[test]
 fn what_does_not_fit_is_said() {
     let model = load(&fixture("edit"));
     let device = device();

@@ -77,6 +77,12 @@ impl SafetensorsFile {
         names
     }
 
+    /// What the header says under `key` beside the tensors.
+    pub fn note(&self, key: &str) -> Option<&str> {
+        let notes = self.metadata.metadata().as_ref()?;
+        notes.get(key).map(String::as_str)
+    }
+
     /// Shape of `name`, where it exists.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
         self.metadata.info(name).map(|info| info.shape.clone())

@@ -8,7 +8,9 @@
 //! bits as the largest leaves free: PyTorch's
 //! `aten/src/ATen/native/cpu/UpSampleKernel.cpp`
 //! (`compute_index_ranges_int16_weights`), which torchvision calls. Lanczos, of
-//! three lobes, has 32-bit weights with 22: Pillow's `libImaging/Resample.c`.
+//! three lobes, has 32-bit weights with 22: Pillow's `libImaging/Resample.c`. Pillow 13
+//! takes the columns first for some shapes (50×33 to 64×32), older releases never;
+//! levels then differ by up to 3.
 
 use rayon::prelude::*;
 

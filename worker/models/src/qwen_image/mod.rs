@@ -8,11 +8,17 @@
 //! ```
 //!
 //! - [`request`]: what is asked for, and who watches it being drawn.
+//! - [`pipeline`]: a Diffusers folder as one model, [`QwenImage::load`].
+//! - [`studio`]: a model serving many requests.
+//! - [`prompt`], [`transformer`], [`scheduler`], [`vae`]: its parts.
 
+pub mod pipeline;
 pub mod prompt;
 pub mod request;
 pub mod scheduler;
+pub mod studio;
 pub mod transformer;
 pub mod vae;
 
+pub use pipeline::{LoadOptions, QwenImage};
 pub use request::{DrawRequest, DrawWatch, ImageMode, ImageModelInfo, ImagePipeline};

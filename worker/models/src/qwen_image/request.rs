@@ -72,8 +72,9 @@ pub trait DrawWatch {
     );
 }
 
-/// A picture model that draws batches. It belongs to one thread.
-pub trait ImagePipeline: Send {
+/// A picture model that draws batches. Only one thread draws at a time; others may ask
+/// what fits.
+pub trait ImagePipeline: Send + Sync {
     fn info(&self) -> &ImageModelInfo;
 
     /// The request as it will be drawn, with what was changed in words (a side rounded
@@ -103,7 +104,7 @@ pub trait ImagePipeline: Send {
     /// # Errors
     /// [`crate::ModelError`] when the batch as a whole failed.
     fn draw(
-        &mut self,
+        &self,
         batch: &[DrawRequest],
         watch: &mut dyn DrawWatch,
     ) -> Result<Vec<Option<RgbImage>>>;

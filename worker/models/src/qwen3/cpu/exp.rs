@@ -135,7 +135,7 @@ fn silu_derivative_with(x: &[f32], grad: &mut [f32]) {
 
 /// `eˣ`; what would be below or above the normal numbers is the nearest of them.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
     // ln 2 in two parts, the first short enough for an exact product.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];

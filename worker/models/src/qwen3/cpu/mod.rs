@@ -23,7 +23,7 @@ mod decoder;
 pub(crate) mod exp;
 mod feed_forward;
 mod int8;
-mod kernel;
+pub(crate) mod kernel;
 mod low_rank;
 mod matrix;
 mod pass;

@@ -11,6 +11,7 @@ use burn::tensor::module::attention;
 use burn::tensor::{Tensor, ops::AttentionModuleOptions};
 
 use super::config::TransformerConfig;
+use super::cpu::{self, Apart};
 use super::modulation::NORM_EPS;
 use super::rope::Rope;
 use crate::device::Device;
@@ -74,7 +75,8 @@ impl JointAttention {
     }
 
     /// `image` `[batch, image tokens, inner]` and `text` `[batch, text tokens,
-    /// inner]` → the same shapes. `bias` `[batch, 1, 1, tokens]` is added to the
+    /// inner]` → their contexts, of the same shapes, before [`Self::to_out`] and
+    /// [`Self::to_add_out`]. `bias` `[batch, 1, 1, tokens]` is added to the
     /// scores of each key, text before picture.
     pub fn forward(
         &self,
@@ -83,6 +85,9 @@ impl JointAttention {
         rope: &Rope,
         bias: Option<&Tensor<4>>,
     ) -> (Tensor<3>, Tensor<3>) {
+        if let Some(contexts) = self.on_cpu(&image, &text, rope, bias) {
+            return contexts;
+        }
         let (text_tokens, image_tokens) = (text.dims()[1], image.dims()[1]);
         let split = |x: Tensor<3>| {
             let [batch, tokens, inner] = x.dims();
@@ -118,6 +123,39 @@ impl JointAttention {
             .reshape([batch, tokens, heads * head_dim]);
         let text = joint.clone().narrow(1, 0, text_tokens);
         let image = joint.narrow(1, text_tokens, image_tokens);
-        (self.to_out.forward(image), self.to_add_out.forward(text))
+        (image, text)
+    }
+
+    /// [`Self::forward`] by the CPU's own kernels, where they serve.
+    fn on_cpu(
+        &self,
+        image: &Tensor<3>,
+        text: &Tensor<3>,
+        rope: &Rope,
+        bias: Option<&Tensor<4>>,
+    ) -> Option<(Tensor<3>, Tensor<3>)> {
+        let stream = |x: &Tensor<3>, parts: [&Linear; 3], norms: [&RmsNorm; 2]| {
+            let [query, key, value] = parts.map(|part| part.apart(x));
+            let (query, key, value) = (query?, key?, value?);
+            Some(cpu::Stream {
+                projected: [query.0, key.0, value.0],
+                biases: [query.1, key.1, value.1],
+                norms: norms.map(|norm| norm.gamma.val()),
+                epsilon: NORM_EPS,
+            })
+        };
+        let of_text = stream(
+            text,
+            [&self.add_q_proj, &self.add_k_proj, &self.add_v_proj],
+            [&self.norm_added_q, &self.norm_added_k],
+        )?;
+        let of_image = stream(
+            image,
+            [&self.to_q, &self.to_k, &self.to_v],
+            [&self.norm_q, &self.norm_k],
+        )?;
+        let tables = rope.tables();
+        let [text, image] = cpu::attend(of_text, of_image, self.heads, tables, bias.cloned());
+        Some((image, text))
     }
 }

@@ -6,6 +6,7 @@ use burn::tensor::{Tensor, activation::gelu_approximate};
 
 use super::attention::JointAttention;
 use super::config::TransformerConfig;
+use super::cpu::{self, Apart};
 use super::modulation::StreamModulation;
 use super::rope::Rope;
 use crate::device::Device;
@@ -32,8 +33,12 @@ impl FeedForward {
         }
     }
 
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.down.forward(gelu_approximate(self.up.forward(x)))
+    /// What [`Self::down`] is applied to.
+    fn inside(&self, x: Tensor<3>) -> Tensor<3> {
+        match self.up.apart(&x) {
+            Some((product, bias)) => cpu::gelu(product, bias),
+            None => gelu_approximate(self.up.forward(x)),
+        }
     }
 }
 
@@ -102,14 +107,13 @@ impl TransformerBlock {
             step.rope,
             step.bias,
         );
-        let image = image_attn.leave(image, image_out);
-        let text = text_attn.leave(text, text_out);
+        let image = image_attn.leave(image, image_out, &self.attn.to_out);
+        let text = text_attn.leave(text, text_out, &self.attn.to_add_out);
 
-        let image_out = self.img_mlp.forward(image_mlp.enter(image.clone()));
-        let text_out = self.txt_mlp.forward(text_mlp.enter(text.clone()));
-        (
-            image_mlp.leave(image, image_out),
-            text_mlp.leave(text, text_out),
-        )
+        let image_out = self.img_mlp.inside(image_mlp.enter(image.clone()));
+        let text_out = self.txt_mlp.inside(text_mlp.enter(text.clone()));
+        let image = image_mlp.leave(image, image_out, &self.img_mlp.down);
+        let text = text_mlp.leave(text, text_out, &self.txt_mlp.down);
+        (image, text)
     }
 }

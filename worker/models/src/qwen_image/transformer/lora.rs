@@ -5,13 +5,15 @@
 //! (`diffusers/loaders/lora_conversion_utils.py`): `<prefix><module>.lora_A.weight`
 //! (or `lora_down`) `[rank, in]`, `…lora_B.weight` (or `lora_up`) `[out, rank]` and,
 //! optionally, `<module>.alpha`, by which the product is scaled over the rank
-//! (arXiv:2106.09685, §4.1).
+//! (arXiv:2106.09685, §4.1); `diffusers` itself has one alpha for all, in the
+//! header's `lora_adapter_metadata`. Without either the scale is 1.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
+use serde_json::Value;
 
 use super::model::QwenImageTransformer;
 use super::weights::Part;
@@ -66,6 +68,7 @@ impl QwenImageTransformer {
         let mut file = SafetensorsFile::open(path)?;
         let mut merged = self.clone();
         let mut by_module = sort_names(&file, path)?;
+        let common = common_alpha(&file).map_err(|reason| ModelError::malformed(path, reason))?;
         let mut count = 0;
         for (module, part) in merged.parts() {
             let flat = module.replace('.', "_");
@@ -88,14 +91,11 @@ impl QwenImageTransformer {
             if rank == 0 {
                 return Err(ModelError::malformed(path, format!("`{a}` has rank 0")));
             }
-            let scale = match names.alpha {
-                Some(alpha) => file
-                    .read(&alpha)?
-                    .1
-                    .first()
-                    .map_or(1.0, |alpha| alpha / rank as f32),
-                None => 1.0,
+            let alpha = match names.alpha {
+                Some(alpha) => file.read(&alpha)?.1.first().copied(),
+                None => common,
             };
+            let scale = alpha.map_or(1.0, |alpha| alpha / rank as f32);
             let a = transpose(&file.read_weight(&a, &[rank, input])?, rank, input);
             let b = transpose(&file.read_weight(&b, &[output, rank])?, output, rank);
             let weight = linear.weight.val();
@@ -116,6 +116,33 @@ impl QwenImageTransformer {
         *self = merged;
         Ok(count)
     }
+}
+
+/// `lora_alpha` of the header, where it has one; what else it says must be usual.
+fn common_alpha(file: &SafetensorsFile) -> Result<Option<f32>, String> {
+    const KEY: &str = "lora_adapter_metadata";
+    let Some(text) = file.note(KEY) else {
+        return Ok(None);
+    };
+    let fields: BTreeMap<String, Value> =
+        serde_json::from_str(text).map_err(|error| format!("`{KEY}`: {error}"))?;
+    let field = |name: &str| fields.get(&format!("transformer.{name}"));
+    for flag in ["use_rslora", "use_dora"] {
+        if field(flag) == Some(&Value::Bool(true)) {
+            return Err(format!(
+                "`{KEY}`: `{flag}` is not supported in a merged adapter"
+            ));
+        }
+    }
+    let is_empty = |value: &Value| value.as_object().is_none_or(serde_json::Map::is_empty);
+    if !field("alpha_pattern").is_none_or(is_empty) {
+        return Err(format!(
+            "`{KEY}`: `alpha_pattern` is not supported in a merged adapter"
+        ));
+    }
+    Ok(field("lora_alpha")
+        .and_then(Value::as_f64)
+        .map(|alpha| alpha as f32))
 }
 
 /// The file's tensors by module.

@@ -16,6 +16,7 @@
 pub mod attention;
 pub mod block;
 pub mod config;
+mod cpu;
 pub mod lora;
 pub mod model;
 pub mod modulation;

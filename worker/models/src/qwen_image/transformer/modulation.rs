@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::tensor::{Tensor, module::layer_norm};
 
+use super::cpu::{self, Apart};
 use crate::device::Device;
 use crate::lora::Linear;
 
@@ -59,9 +60,12 @@ impl StreamModulation {
         self.by_run(x, |x, run| normed(x, run.scale.clone(), run.shift.clone()))
     }
 
-    /// `x` with the gated outcome `y` added to it.
-    pub fn leave(&self, x: Tensor<3>, y: Tensor<3>) -> Tensor<3> {
-        x + self.by_run(y, |y, run| y * run.gate.clone())
+    /// `x` with the gated outcome of `last` on `y` added to it.
+    pub fn leave(&self, x: Tensor<3>, y: Tensor<3>, last: &Linear) -> Tensor<3> {
+        if let ([(_, only)], Some((product, bias))) = (&self.runs[..], last.apart(&y)) {
+            return cpu::leave(x, product, only.gate.clone(), bias);
+        }
+        x + self.by_run(last.forward(y), |y, run| y * run.gate.clone())
     }
 
     fn by_run(
@@ -87,6 +91,9 @@ impl StreamModulation {
 /// `[batch, 1, inner]`.
 fn normed(x: Tensor<3>, scale: Tensor<3>, shift: Tensor<3>) -> Tensor<3> {
     let [batch, _, inner] = x.dims();
+    if cpu::serves(&x) {
+        return cpu::modulated_norm(x, scale, shift, NORM_EPS);
+    }
     if batch == 1 {
         // One operation where the device has one.
         let gamma = (scale + 1.0).reshape([inner]);

@@ -104,6 +104,11 @@ impl Rope {
         }
     }
 
+    /// Cosines and sines, the latter negated at the first of each pair.
+    pub(super) fn tables(&self) -> [Tensor<4>; 2] {
+        [self.cos.clone(), self.sin.clone()]
+    }
+
     /// Turns heads `[batch, tokens, heads, head_dim]`, in f32 as in the reference.
     pub fn apply(&self, x: Tensor<4>) -> Tensor<4> {
         let ([batch, tokens, heads, head_dim], dtype) = (x.dims(), x.dtype());

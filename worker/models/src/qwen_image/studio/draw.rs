@@ -1,0 +1,189 @@
+//! The drawing thread.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use image::RgbImage;
+
+use super::super::request::{DrawRequest, DrawWatch, ImagePipeline};
+use super::queue::Job;
+use super::{Shared, StudioEvent};
+use crate::error::ModelError;
+
+/// Draws until the last handle is gone.
+pub(super) fn run(shared: &Shared) {
+    while let Some(woken) = wait(shared) {
+        if let Woken::Idle = woken {
+            tracing::info!(
+                model = shared.info.name,
+                "idle: the picture model is put away"
+            );
+            shared.lock().pipeline = None;
+            continue;
+        }
+        let pipeline = match shared.pipeline() {
+            Ok(pipeline) => pipeline,
+            Err(error) => {
+                let jobs: Vec<Job> = shared.lock().queue.drain().collect();
+                fail(shared, jobs, &error.to_string());
+                continue;
+            }
+        };
+        let batch = {
+            let mut state = shared.lock();
+            let cancelled = state.queue.take_cancelled();
+            let config = &shared.config;
+            let batch = state
+                .queue
+                .take_batch(&*pipeline, config.batch.max(1), config.memory);
+            state.metrics.cancelled_total += cancelled.len() as u64;
+            state.metrics.drawing = batch.len();
+            drop(state);
+            for mut job in cancelled {
+                let _ = (job.sink)(StudioEvent::Cancelled);
+            }
+            batch
+        };
+        if !batch.is_empty() {
+            draw(shared, &*pipeline, batch);
+        }
+        let mut state = shared.lock();
+        state.metrics.drawing = 0;
+        state.last_used = Instant::now();
+    }
+    let jobs: Vec<Job> = shared.lock().queue.drain().collect();
+    fail(shared, jobs, "the studio has closed");
+}
+
+enum Woken {
+    Work,
+    Idle,
+}
+
+/// Waits for work, or for the idle time to pass; none when the studio has closed.
+fn wait(shared: &Shared) -> Option<Woken> {
+    let mut state = shared.lock();
+    loop {
+        if state.closed {
+            return None;
+        }
+        if state.queue.len() > 0 {
+            return Some(Woken::Work);
+        }
+        let left = match (shared.config.idle, &state.pipeline) {
+            (Some(idle), Some(_)) => {
+                let left = idle.saturating_sub(state.last_used.elapsed());
+                if left.is_zero() {
+                    return Some(Woken::Idle);
+                }
+                left
+            }
+            _ => Duration::from_secs(3600),
+        };
+        let waited = shared.changed.wait_timeout(state, left);
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
+
+fn draw(shared: &Shared, pipeline: &dyn ImagePipeline, mut batch: Vec<Job>) {
+    for job in &mut batch {
+        if (job.sink)(StudioEvent::Started).is_break() {
+            job.cancel.cancel();
+        }
+    }
+    let requests: Vec<DrawRequest> = batch.iter().map(|job| job.request.clone()).collect();
+    let steps = requests[0].steps;
+    let begun = Instant::now();
+    let mut watch = Watch {
+        jobs: &mut batch,
+        preview_every: shared.config.preview_every,
+    };
+    let drawn = catch_unwind(AssertUnwindSafe(|| pipeline.draw(&requests, &mut watch)));
+    shared
+        .lock()
+        .metrics
+        .took(begun.elapsed().as_secs_f64(), steps);
+    match drawn {
+        Ok(Ok(pictures)) if pictures.len() == batch.len() => {
+            for (mut job, picture) in batch.into_iter().zip(pictures) {
+                let mut state = shared.lock();
+                let event = match picture {
+                    Some(picture) => {
+                        state.metrics.drawn_total += 1;
+                        StudioEvent::Finished(Box::new(picture))
+                    }
+                    None => {
+                        state.metrics.cancelled_total += 1;
+                        StudioEvent::Cancelled
+                    }
+                };
+                drop(state);
+                let _ = (job.sink)(event);
+            }
+        }
+        Ok(Ok(_)) => fail(shared, batch, "the model drew another number of pictures"),
+        Ok(Err(error)) => fail(shared, batch, &error.to_string()),
+        Err(panic) => {
+            let words = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            let reason = format!("the model panicked: {}", words.unwrap_or("no reason given"));
+            tracing::error!(model = shared.info.name, reason);
+            fail(shared, batch, &reason);
+        }
+    }
+}
+
+fn fail(shared: &Shared, jobs: Vec<Job>, reason: &str) {
+    shared.lock().metrics.failed_total += jobs.len() as u64;
+    for mut job in jobs {
+        let error = ModelError::Engine(reason.to_owned());
+        let _ = (job.sink)(StudioEvent::Failed(error));
+    }
+}
+
+/// Passes steps on to those who asked.
+struct Watch<'j> {
+    jobs: &'j mut [Job],
+    preview_every: Duration,
+}
+
+impl DrawWatch for Watch<'_> {
+    fn cancelled(&self, item: usize) -> bool {
+        let job = self.jobs.get(item);
+        job.is_none_or(|job| job.cancel.is_cancelled())
+    }
+
+    fn stepped(
+        &mut self,
+        item: usize,
+        step: usize,
+        steps: usize,
+        preview: &dyn Fn() -> Option<RgbImage>,
+    ) {
+        let Some(job) = self.jobs.get_mut(item) else {
+            return;
+        };
+        let due = job
+            .last_preview
+            .is_none_or(|last| last.elapsed() >= self.preview_every);
+        // The last step's picture is the picture itself.
+        let preview = match job.previews && due && step < steps {
+            true => {
+                job.last_preview = Some(Instant::now());
+                preview()
+            }
+            false => None,
+        };
+        let event = StudioEvent::Step {
+            step,
+            steps,
+            preview,
+        };
+        if (job.sink)(event).is_break() {
+            job.cancel.cancel();
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! One picture model serving many requests: a bounded queue in front of a thread that
+//! draws.
+//!
+//! ```text
+//! submit ──fit──▶ queue ──alike, in order of arrival──▶ batch ──▶ pipeline ──steps──▶ sinks
+//! ```
+//!
+//! - Requests that can be steps of one batch are drawn together, within the memory
+//!   budget; the first in the queue is always in the next batch.
+//! - A request is checked before it is queued, and refused in words there.
+//! - Cancelling takes effect at the next step.
+//! - The model is loaded once. Where an idle time is set it is put away after it, and
+//!   loaded again by the next request.
+
+mod draw;
+mod metrics;
+mod queue;
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use image::RgbImage;
+
+use super::request::{DrawRequest, ImageModelInfo, ImagePipeline};
+use crate::error::{ModelError, Result};
+use crate::generate::CancelFlag;
+
+pub use metrics::StudioMetrics;
+
+/// Makes the pipeline, at the start and after it was put away.
+pub type Opener = Box<dyn Fn() -> Result<Arc<dyn ImagePipeline>> + Send + Sync>;
+
+/// How a studio works.
+#[derive(Clone, Debug)]
+pub struct StudioConfig {
+    /// Requests that may wait.
+    pub queue: usize,
+    /// Requests drawn together at most.
+    pub batch: usize,
+    /// Bytes beyond the weights that drawing may take; no bound when absent.
+    pub memory: Option<u64>,
+    /// Time without a request after which the model is put away; never when absent.
+    pub idle: Option<Duration>,
+    /// Time between two previews of one request.
+    pub preview_every: Duration,
+}
+
+impl Default for StudioConfig {
+    fn default() -> Self {
+        Self {
+            queue: 32,
+            batch: 4,
+            memory: None,
+            idle: None,
+            preview_every: Duration::from_millis(500),
+        }
+    }
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum StudioEvent {
+    /// It is being drawn.
+    Started,
+    /// `step` of `steps` are done.
+    Step {
+        step: usize,
+        steps: usize,
+        /// A small picture of where it stands, where previews were asked for and one
+        /// is due.
+        preview: Option<RgbImage>,
+    },
+    /// The picture; nothing follows.
+    Finished(Box<RgbImage>),
+    /// It was cancelled; nothing follows.
+    Cancelled,
+    /// Why there is none; nothing follows.
+    Failed(ModelError),
+}
+
+/// Hears of a request. Breaking off cancels it.
+pub type Sink = Box<dyn FnMut(StudioEvent) -> ControlFlow<()> + Send>;
+
+/// A request that was taken in.
+#[derive(Debug)]
+pub struct Accepted {
+    /// As it will be drawn.
+    pub request: DrawRequest,
+    /// What was changed in it, in words.
+    pub notes: Vec<String>,
+    /// Ends it at the next step.
+    pub cancel: CancelFlag,
+}
+
+/// A picture model with its queue. Clones share it; when the last one goes, the thread
+/// ends after the batch that it draws, and those that wait hear that they failed.
+#[derive(Clone)]
+pub struct Studio {
+    shared: Arc<Shared>,
+    /// Ends the thread when the last handle goes.
+    _alive: Arc<Alive>,
+}
+
+impl fmt::Debug for Studio {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let info = self.info();
+        formatter
+            .debug_struct("Studio")
+            .field("model", &info.name)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Alive(Arc<Shared>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+struct Shared {
+    open: Opener,
+    config: StudioConfig,
+    info: ImageModelInfo,
+    state: Mutex<State>,
+    /// Something was queued, or the last handle went.
+    changed: Condvar,
+    /// Held while the model is loaded, so that it is loaded once.
+    loading: Mutex<()>,
+}
+
+struct State {
+    pipeline: Option<Arc<dyn ImagePipeline>>,
+    queue: queue::Queue,
+    metrics: StudioMetrics,
+    last_used: Instant,
+    closed: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // What it holds is whole between any two statements.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pipeline, loaded when it was put away.
+    fn pipeline(&self) -> Result<Arc<dyn ImagePipeline>> {
+        let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        {
+            let mut state = self.lock();
+            state.last_used = Instant::now();
+            if let Some(pipeline) = &state.pipeline {
+                return Ok(Arc::clone(pipeline));
+            }
+        }
+        let pipeline = (self.open)()?;
+        let mut state = self.lock();
+        state.last_used = Instant::now();
+        state.metrics.loads_total += 1;
+        state.pipeline = Some(Arc::clone(&pipeline));
+        Ok(pipeline)
+    }
+}
+
+impl Studio {
+    /// Loads the model and starts the thread; blocks while it loads.
+    ///
+    /// # Errors
+    /// Those of `open`; [`ModelError::Engine`] when the system gives no thread.
+    pub fn start(open: Opener, config: StudioConfig) -> Result<Self> {
+        let pipeline = open()?;
+        let shared = Arc::new(Shared {
+            open,
+            info: pipeline.info().clone(),
+            state: Mutex::new(State {
+                pipeline: Some(pipeline),
+                queue: queue::Queue::default(),
+                metrics: StudioMetrics {
+                    loads_total: 1,
+                    ..StudioMetrics::default()
+                },
+                last_used: Instant::now(),
+                closed: false,
+            }),
+            changed: Condvar::new(),
+            loading: Mutex::new(()),
+            config,
+        });
+        let own = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("studio".to_owned())
+            .spawn(move || draw::run(&own))
+            .map_err(|error| ModelError::Engine(format!("no thread for it: {error}")))?;
+        Ok(Self {
+            _alive: Arc::new(Alive(Arc::clone(&shared))),
+            shared,
+        })
+    }
+
+    /// The model.
+    pub fn info(&self) -> &ImageModelInfo {
+        &self.shared.info
+    }
+
+    /// Asks for a picture; blocks while a model that was put away is loaded. `sink`
+    /// is called on the drawing thread; `previews` says whether it wants small pictures
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// - [`ModelError::Request`] naming what makes the request impossible;
+    /// - [`ModelError::Busy`] when as many wait as may;
+    /// - those of loading.
+    pub fn submit(&self, request: DrawRequest, previews: bool, sink: Sink) -> Result<Accepted> {
+        let pipeline = self.shared.pipeline()?;
+        let (request, notes) = pipeline.fit(request)?;
+        self.check_memory(&*pipeline, &request)?;
+        let cancel = CancelFlag::default();
+        let mut state = self.shared.lock();
+        let limit = self.shared.config.queue;
+        if state.queue.len() >= limit {
+            state.metrics.refused_total += 1;
+            return Err(ModelError::Busy {
+                pending: state.queue.len(),
+                limit,
+            });
+        }
+        state.metrics.requests_total += 1;
+        state.queue.push(queue::Job {
+            request: request.clone(),
+            sink,
+            cancel: cancel.clone(),
+            previews,
+            last_preview: None,
+        });
+        drop(state);
+        self.shared.changed.notify_all();
+        Ok(Accepted {
+            request,
+            notes,
+            cancel,
+        })
+    }
+
+    fn check_memory(&self, pipeline: &dyn ImagePipeline, request: &DrawRequest) -> Result<()> {
+        let needed = pipeline.memory(std::slice::from_ref(request));
+        match self.shared.config.memory {
+            Some(budget) if needed > budget => Err(ModelError::Request {
+                field: "width",
+                reason: format!(
+                    "{}×{} pixels need about {} MiB to draw and {} MiB may be taken: ask for a smaller picture, or raise the budget",
+                    request.width,
+                    request.height,
+                    needed >> 20,
+                    budget >> 20
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// When a request that is refused as busy may be tried again: about the time of
+    /// what waits, by the steps drawn so far.
+    pub fn retry_after(&self) -> Duration {
+        let state = self.shared.lock();
+        let batches = state.queue.len().div_ceil(self.shared.config.batch.max(1));
+        let seconds = state.metrics.seconds_a_batch * batches.max(1) as f64;
+        Duration::from_secs_f64(seconds.clamp(1.0, 600.0))
+    }
+
+    /// Puts the model away until the next request. False while it draws.
+    pub fn unload(&self) -> bool {
+        let mut state = self.shared.lock();
+        if state.metrics.drawing > 0 || state.queue.len() > 0 {
+            return false;
+        }
+        state.pipeline = None;
+        true
+    }
+
+    /// What it is doing.
+    pub fn metrics(&self) -> StudioMetrics {
+        let state = self.shared.lock();
+        StudioMetrics {
+            waiting: state.queue.len(),
+            loaded: state.pipeline.is_some(),
+            ..state.metrics
+        }
+    }
+}
