@@ -128,7 +128,11 @@ impl Qwen25Vl {
                 Part::Linear(linear, shape) => {
                     let [input, output] = linear.weight.dims();
                     let values = transpose(&read_f32(linear.weight.val())?, input, output);
-                    store(weight, &shape.unwrap_or_else(|| vec![output, input]), &values);
+                    store(
+                        weight,
+                        &shape.unwrap_or_else(|| vec![output, input]),
+                        &values,
+                    );
                     if let Some(bias) = &linear.bias {
                         store(format!("{name}.bias"), &[output], &read_f32(bias.val())?);
                     }

@@ -106,10 +106,14 @@ impl Prompts {
         for row in rows {
             let padding = tokens - row.len();
             inputs.input_ids.extend(row);
-            inputs.attention_mask.extend(std::iter::repeat_n(1, row.len()));
+            inputs
+                .attention_mask
+                .extend(std::iter::repeat_n(1, row.len()));
             let pad = i64::from(vocabulary::PAD_ID);
             inputs.input_ids.extend(std::iter::repeat_n(pad, padding));
-            inputs.attention_mask.extend(std::iter::repeat_n(0, padding));
+            inputs
+                .attention_mask
+                .extend(std::iter::repeat_n(0, padding));
         }
         if !views.is_empty() {
             let pictures = views
@@ -209,11 +213,17 @@ impl<'a> Batches<'a> {
         let noise = normal(&mut rng, shape.iter().product());
         let (clean, beside) = match self.kind {
             Kind::Generation => (latents(LatentCache::generation), None),
-            Kind::Edit => (latents(LatentCache::after), Some(latents(LatentCache::before))),
+            Kind::Edit => (
+                latents(LatentCache::after),
+                Some(latents(LatentCache::before)),
+            ),
         };
         let views: Vec<&[u8]> = match self.kind {
             Kind::Generation => Vec::new(),
-            Kind::Edit => rows.iter().map(|(index, _)| self.cache.view(*index)).collect(),
+            Kind::Edit => rows
+                .iter()
+                .map(|(index, _)| self.cache.view(*index))
+                .collect(),
         };
         let ids: Vec<Vec<i64>> = rows.iter().map(|(_, ids)| ids.clone()).collect();
         Ok(Batch {

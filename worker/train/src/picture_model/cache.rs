@@ -147,7 +147,8 @@ impl LatentCache {
         let mut cache = Self::default();
         for pictures in pictures.chunks(BATCH) {
             for kind in 0..3 {
-                let batch: Vec<RgbImage> = pictures.iter().map(|three| three[kind].clone()).collect();
+                let batch: Vec<RgbImage> =
+                    pictures.iter().map(|three| three[kind].clone()).collect();
                 let packed = encode(vae, &batch, device)?;
                 [_, cache.tokens, cache.channels] = packed.dims();
                 let values = read(packed)?;
@@ -178,7 +179,10 @@ impl LatentCache {
 
     fn save(&self, path: &Path) -> Result<()> {
         let bytes = |values: &[f16]| -> Vec<u8> {
-            values.iter().flat_map(|value| value.to_le_bytes()).collect()
+            values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect()
         };
         let shape = vec![self.len() as usize, self.tokens, self.channels];
         let latents = [
@@ -208,14 +212,20 @@ impl LatentCache {
         let mut latents = |name: &str| -> Result<Vec<f16>> {
             let view = tensors.tensor(name).map_err(failed)?;
             let &[_, tokens, channels] = view.shape() else {
-                return Err(TrainError::checkpoint(path, format!("`{name}` is no batch of latents")));
+                return Err(TrainError::checkpoint(
+                    path,
+                    format!("`{name}` is no batch of latents"),
+                ));
             };
             (cache.tokens, cache.channels) = (tokens, channels);
             let (pairs, _) = view.data().as_chunks::<2>();
             Ok(pairs.iter().map(|pair| f16::from_le_bytes(*pair)).collect())
         };
-        let (generation, before, after) =
-            (latents("generation")?, latents("before")?, latents("after")?);
+        let (generation, before, after) = (
+            latents("generation")?,
+            latents("before")?,
+            latents("after")?,
+        );
         let view = tensors.tensor("view").map_err(failed)?.data().to_vec();
         Ok(Self {
             generation,
@@ -289,4 +299,3 @@ fn read(tensor: Tensor<3>) -> Result<Vec<f32>> {
         .try_into_vec::<f32>()
         .map_err(|error| TrainError::checkpoint("latents", format!("{error:?}")))
 }
-

@@ -53,8 +53,7 @@ pub struct Studio<'a> {
 pub fn draw(studio: &Studio<'_>, requests: &[Request]) -> Result<Vec<RgbImage>> {
     let mut pictures: Vec<Option<RgbImage>> = vec![None; requests.len()];
     for kind in [Kind::Generation, Kind::Edit] {
-        let is_of_kind =
-            |request: &Request| request.source.is_some() == (kind == Kind::Edit);
+        let is_of_kind = |request: &Request| request.source.is_some() == (kind == Kind::Edit);
         let numbers: Vec<usize> = (0..requests.len())
             .filter(|&number| is_of_kind(&requests[number]))
             .collect();
@@ -79,9 +78,15 @@ fn run(studio: &Studio<'_>, kind: Kind, batch: &[&Request]) -> Result<Vec<RgbIma
     let views: Vec<Vec<u8>> = sources.iter().map(view).collect();
     let views: Vec<&[u8]> = views.iter().map(Vec::as_slice).collect();
     let states = |prompt: &dyn Fn(&Request) -> String| {
-        let rows = batch.iter().map(|request| studio.prompts.ids(kind, &prompt(request)));
+        let rows = batch
+            .iter()
+            .map(|request| studio.prompts.ids(kind, &prompt(request)));
         let rows: Vec<Vec<i64>> = rows.collect::<Result<_>>()?;
-        model.states(studio.encoder, &studio.prompts.inputs(&rows, &views)?, device)
+        model.states(
+            studio.encoder,
+            &studio.prompts.inputs(&rows, &views)?,
+            device,
+        )
     };
     let prompts = states(&|request| request.prompt.clone())?;
     let negative = match studio.guidance > 1.0 {

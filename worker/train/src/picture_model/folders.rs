@@ -26,7 +26,13 @@ pub const STEPS: usize = 8;
 /// `true_cfg_scale` of the recipe.
 pub const GUIDANCE: f32 = 3.0;
 /// Folders that both pipelines share.
-const SHARED: [&str; 5] = ["transformer", "vae", "text_encoder", "tokenizer", "scheduler"];
+const SHARED: [&str; 5] = [
+    "transformer",
+    "vae",
+    "text_encoder",
+    "tokenizer",
+    "scheduler",
+];
 
 /// How the prompt's encoder is shown a picture.
 pub fn processor_config() -> ProcessorConfig {
@@ -57,10 +63,16 @@ pub fn save(
     vocabulary::save(tokenizer, &folder.join("tokenizer"))?;
     let scheduler = serde_json::to_value(scheduler()).unwrap_or_default();
     write(&folder.join("scheduler/scheduler_config.json"), &scheduler)?;
-    write(&folder.join("model_index.json"), &index("QwenImagePipeline"))?;
+    write(
+        &folder.join("model_index.json"),
+        &index("QwenImagePipeline"),
+    )?;
 
     let edit = folder.join("edit");
-    write(&edit.join("model_index.json"), &index("QwenImageEditPipeline"))?;
+    write(
+        &edit.join("model_index.json"),
+        &index("QwenImageEditPipeline"),
+    )?;
     let processor = processor_config();
     let (mean, deviation) = processor.normalize.unwrap_or_default();
     let preprocessor = json!({
@@ -73,7 +85,10 @@ pub fn save(
         "image_mean": mean,
         "image_std": deviation,
     });
-    write(&edit.join("processor/preprocessor_config.json"), &preprocessor)?;
+    write(
+        &edit.join("processor/preprocessor_config.json"),
+        &preprocessor,
+    )?;
     SHARED.iter().try_for_each(|name| link(&edit, name))
 }
 
@@ -104,8 +119,8 @@ fn write(path: &Path, value: &Value) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| TrainError::io(folder, error))?;
     }
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| TrainError::checkpoint(path, error))?;
+    let text =
+        serde_json::to_string_pretty(value).map_err(|error| TrainError::checkpoint(path, error))?;
     std::fs::write(path, text + "\n").map_err(|error| TrainError::io(path, error))
 }
 

@@ -69,13 +69,21 @@ impl PictureModel {
     ///
     /// # Errors
     /// [`crate::TrainError::Model`] when ids or pictures do not fit the model.
-    pub fn states(&self, config: &Qwen25VlConfig, inputs: &Inputs, device: &Device) -> Result<States> {
+    pub fn states(
+        &self,
+        config: &Qwen25VlConfig,
+        inputs: &Inputs,
+        device: &Device,
+    ) -> Result<States> {
         let states = self.encoder(config).hidden_states(inputs, device)?;
         let kept = inputs.tokens - DROPPED_TOKENS;
         let rows = inputs.attention_mask.chunks(inputs.tokens);
         Ok(States {
             states: states.narrow(1, DROPPED_TOKENS, kept),
-            mask: rows.flat_map(|row| &row[DROPPED_TOKENS..]).copied().collect(),
+            mask: rows
+                .flat_map(|row| &row[DROPPED_TOKENS..])
+                .copied()
+                .collect(),
         })
     }
 
@@ -95,7 +103,10 @@ impl PictureModel {
         let side = tokens.isqrt();
         let shape = ImageShape::new(side, side);
         let (input, shapes) = match beside {
-            Some(beside) => (Tensor::cat(vec![latents, beside.clone()], 1), vec![shape; 2]),
+            Some(beside) => (
+                Tensor::cat(vec![latents, beside.clone()], 1),
+                vec![shape; 2],
+            ),
             None => (latents, vec![shape]),
         };
         let conditions =
@@ -110,13 +121,19 @@ impl PictureModel {
     ///
     /// # Errors
     /// As [`Self::velocity`].
-    pub fn loss(&self, config: &Qwen25VlConfig, batch: &Batch, device: &Device) -> Result<Tensor<1>> {
+    pub fn loss(
+        &self,
+        config: &Qwen25VlConfig,
+        batch: &Batch,
+        device: &Device,
+    ) -> Result<Tensor<1>> {
         let prompts = self.states(config, &batch.prompts, device)?;
         let rows = batch.times.dims()[0];
         let share = batch.times.clone().reshape([rows, 1, 1]);
         let target = batch.noise.clone() - batch.clean.clone();
         let noisy = batch.clean.clone() + target.clone() * share;
-        let velocity = self.velocity(noisy, batch.beside.as_ref(), batch.times.clone(), &prompts)?;
+        let velocity =
+            self.velocity(noisy, batch.beside.as_ref(), batch.times.clone(), &prompts)?;
         Ok((velocity - target).square().mean())
     }
 }

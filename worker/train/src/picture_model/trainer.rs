@@ -224,11 +224,15 @@ impl PictureTrainer {
                     scope.spawn(move || pool.install(|| this.gradients(batch, share(rows))))
                 })
                 .collect();
-            let gone = |_| Err(TrainError::Config {
-                field: "threads",
-                reason: "one of them ended early".to_owned(),
-            });
-            jobs.into_iter().map(|job| job.join().unwrap_or_else(gone)).collect()
+            let gone = |_| {
+                Err(TrainError::Config {
+                    field: "threads",
+                    reason: "one of them ended early".to_owned(),
+                })
+            };
+            jobs.into_iter()
+                .map(|job| job.join().unwrap_or_else(gone))
+                .collect()
         });
         let mut losses = Vec::with_capacity(2);
         let mut gradients = FlatGradients::default();
@@ -243,8 +247,9 @@ impl PictureTrainer {
         let progress = step as f64 / config.steps.max(1) as f64;
         let learning_rate =
             optim::learning_rate(config.learning_rate, config.warmup, step, progress);
-        let (model, grad_norm) =
-            self.optimizer.apply(self.model.clone(), gradients, learning_rate);
+        let (model, grad_norm) = self
+            .optimizer
+            .apply(self.model.clone(), gradients, learning_rate);
         if !(generation_loss + edit_loss + grad_norm).is_finite() {
             return Err(TrainError::Diverged {
                 step,

@@ -3,6 +3,8 @@
 
 mod common;
 mod corpus;
+mod painter;
+mod picture_model;
 mod picture_vae;
 mod resume;
 mod sft_parity;
