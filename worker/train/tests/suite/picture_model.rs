@@ -254,15 +254,14 @@ fn the_products_pipelines_load_the_folders_and_follow_the_prompt() {
 
 #[test]
 fn sizes_that_no_model_has_are_refused_by_name() {
-    for (change, field) in [
-        (|c: &mut PictureTraining| c.sizes.width = 33, "width"),
-        (
-            (|c| c.sizes.vocabulary = 100) as fn(&mut PictureTraining),
-            "vocabulary",
-        ),
-        (|c| c.edit_batch = 0, "edit_batch"),
-        (|c| c.learning_rate = f64::NAN, "learning_rate"),
-    ] {
+    type Change = fn(&mut PictureTraining);
+    let changes: [(Change, &str); 4] = [
+        (|config| config.sizes.width = 33, "width"),
+        (|config| config.sizes.vocabulary = 100, "vocabulary"),
+        (|config| config.edit_batch = 0, "edit_batch"),
+        (|config| config.learning_rate = f64::NAN, "learning_rate"),
+    ];
+    for (change, field) in changes {
         let mut config = config(1);
         change(&mut config);
         let error = config.validate().unwrap_err().to_string();

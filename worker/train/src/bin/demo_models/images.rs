@@ -80,6 +80,12 @@ struct TransformerArgs {
     /// Peak learning rate.
     #[arg(long, default_value_t = PictureTraining::default().learning_rate)]
     lr: f64,
+    /// Pictures to generate in an update.
+    #[arg(long, default_value_t = PictureTraining::default().generation_batch)]
+    generation_batch: usize,
+    /// Pictures to edit in an update.
+    #[arg(long, default_value_t = PictureTraining::default().edit_batch)]
+    edit_batch: usize,
     /// Minutes between grids of samples.
     #[arg(long, default_value_t = 5.0)]
     grid_minutes: f64,
@@ -116,6 +122,8 @@ pub fn run(args: &ImagesArgs) -> Result<()> {
                 latents: LatentArgs { count: 16_384 },
                 steps: defaults.steps,
                 lr: defaults.learning_rate,
+                generation_batch: defaults.generation_batch,
+                edit_batch: defaults.edit_batch,
                 grid_minutes: 5.0,
             })?;
             run.eval(&EvalArgs {
@@ -201,6 +209,8 @@ impl Run {
         let config = PictureTraining {
             steps: args.steps,
             learning_rate: args.lr,
+            generation_batch: args.generation_batch,
+            edit_batch: args.edit_batch,
             ..PictureTraining::default()
         };
         let folder = self.out.join("tokenizer");
