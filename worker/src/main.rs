@@ -3,6 +3,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod commands;
+mod image_models;
+mod image_server;
 mod jobs;
 mod library;
 mod llm_server;

@@ -19,6 +19,7 @@ use illumine_types::{Document, ImageRef, JobId, JobKind, ToolKind};
 use tokio_util::sync::CancellationToken;
 
 use self::progress::Progress;
+use crate::image_models::painters;
 
 #[derive(Args)]
 #[command(
@@ -191,7 +192,9 @@ async fn agent(config: &Config) -> anyhow::Result<Agent> {
     let opening = tokio::task::spawn_blocking(move || {
         policy::open(&policy_settings.spec, &policy_settings, &device)
     });
-    let (policy, toolbox) = tokio::join!(opening, Toolbox::from_config(config, None));
+    let painters = painters(config);
+    let toolbox = Toolbox::from_config(config, None, &painters);
+    let (policy, toolbox) = tokio::join!(opening, toolbox);
     Ok(Agent::new(policy??, toolbox.tools().to_vec(), settings))
 }
 

@@ -10,8 +10,8 @@ use illumine_agent::policy::burn::load_model;
 use illumine_guard::{Allow, Guard};
 use illumine_models::engine::{Engine, EngineConfig};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::{bytes, stop_signal};
 use crate::llm_server::{Server, router};
 
 #[derive(Args)]
@@ -107,16 +107,8 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Guard::new(allow),
     );
     announce(&server, address);
-    let mut terminate = signal(SignalKind::terminate()).context("cannot watch SIGTERM")?;
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        tracing::info!("stopping: answers under way are finished first");
-    };
     axum::serve(listener, router(server))
-        .with_graceful_shutdown(stop)
+        .with_graceful_shutdown(stop_signal()?)
         .await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -162,22 +154,6 @@ fn name(model: &str) -> String {
     )
 }
 
-/// A number of bytes, with KiB, MiB or GiB behind it or nothing.
-fn bytes(text: &str) -> Result<usize, String> {
-    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
-    let (number, shift) = units
-        .iter()
-        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))
-        .unwrap_or((text, 0));
-    number
-        .trim()
-        .parse()
-        .ok()
-        .and_then(|number: usize| number.checked_mul(1 << shift))
-        .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| "expected a number of bytes, such as 512MiB or 4GiB".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,15 +171,5 @@ mod tests {
         assert!(check_names("m", &adapters(&["a", "b"])).is_ok());
         assert!(check_names("m", &adapters(&["a", "a"])).is_err());
         assert!(check_names("m", &adapters(&["m"])).is_err());
-    }
-
-    #[test]
-    fn sizes_are_read() {
-        assert_eq!(bytes("4GiB"), Ok(4 << 30));
-        assert_eq!(bytes("1 KiB"), Ok(1024));
-        assert_eq!(bytes("77"), Ok(77));
-        for bad in ["", "0", "4GB", "-1", "99999999999GiB"] {
-            assert!(bytes(bad).is_err(), "{bad}");
-        }
     }
 }

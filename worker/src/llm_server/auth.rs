@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -14,17 +15,19 @@ pub async fn check(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    if let Some(key) = &server.api_key {
-        let given = request
-            .headers()
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
-        if !given.is_some_and(|given| equal(given.as_bytes(), key.as_bytes())) {
-            return Err(ApiError::no_key());
-        }
+    match &server.api_key {
+        Some(key) if !is_key(request.headers(), key) => Err(ApiError::no_key()),
+        _ => Ok(next.run(request).await),
     }
-    Ok(next.run(request).await)
+}
+
+/// Whether the caller sent `key`.
+pub fn is_key(headers: &HeaderMap, key: &str) -> bool {
+    let given = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    given.is_some_and(|given| equal(given.as_bytes(), key.as_bytes()))
 }
 
 /// Takes the same time wherever the first difference is.

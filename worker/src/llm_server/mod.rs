@@ -29,6 +29,7 @@ use illumine_models::engine::Engine;
 use illumine_tools::fetch::PictureFetcher;
 use tokio::sync::Semaphore;
 
+pub use self::auth::is_key;
 use self::error::ApiError;
 
 /// Bytes of a request.

@@ -16,7 +16,12 @@ type Failure = Box<dyn std::error::Error>;
 async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let loaded = illumine_config::load(&illumine_config::Sources::from_process())?;
-    let toolbox = Toolbox::without_code(&loaded.config.tools, None, Tuning::default());
+    let toolbox = Toolbox::without_code(
+        &loaded.config.tools,
+        None,
+        &Painters::default(),
+        Tuning::default(),
+    );
     let [tool, text, output, parent @ ..] = arguments.as_slice() else {
         println!("search|diffusion|edit TEXT OUTPUT [PARENT]\n");
         println!("{}", serde_json::to_string_pretty(&toolbox.capabilities())?);

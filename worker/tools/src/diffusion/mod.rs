@@ -1,9 +1,11 @@
 //! `diffusion`: invented pictures.
 //!
 //! Backends: [`qwen`] (Qwen-Image servers), [`ark`] (Seedream), [`openai`]
-//! (the images API of OpenAI and of servers like it).
+//! (the images API of OpenAI and of servers like it), [`burn`] (a model of this
+//! process).
 
 pub(crate) mod ark;
+pub(crate) mod burn;
 pub(crate) mod openai;
 pub(crate) mod qwen;
 

@@ -1,9 +1,10 @@
 //! `edit`: changes to an earlier picture.
 //!
 //! Backends: [`qwen`] (Qwen-Image-Edit servers), [`ark`] (SeedEdit),
-//! [`openai`] (images/edits).
+//! [`openai`] (images/edits), [`burn`] (a model of this process).
 
 pub(crate) mod ark;
+pub(crate) mod burn;
 pub(crate) mod openai;
 pub(crate) mod qwen;
 

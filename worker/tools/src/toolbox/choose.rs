@@ -11,12 +11,15 @@ use super::backend::Backend;
 use super::runner::Runner;
 use super::{Missing, Tuning};
 use crate::diffusion::ark::Seedream;
+use crate::diffusion::burn::BurnImage;
 use crate::diffusion::openai::OpenAiImages;
 use crate::diffusion::qwen::QwenImage;
 use crate::edit::ark::SeedEdit;
+use crate::edit::burn::BurnEdit;
 use crate::edit::openai::OpenAiEdits;
 use crate::edit::qwen::QwenEdit;
 use crate::fetch::PictureFetcher;
+use crate::painter::Painter;
 use crate::search::Finder;
 use crate::search::library::{LibrarySearch, LibrarySource};
 use crate::search::openverse::Openverse;
@@ -48,7 +51,11 @@ pub(super) fn search(
     runner(ToolKind::Search, &settings.search, ALL, build, tuning)
 }
 
-pub(super) fn diffusion(settings: &ToolSettings, tuning: &Tuning) -> Runner {
+pub(super) fn diffusion(
+    settings: &ToolSettings,
+    painter: Option<&Arc<dyn Painter>>,
+    tuning: &Tuning,
+) -> Runner {
     let fetcher = &fetcher(settings, tuning);
     let timeout = draw_timeout(settings);
     let build = |name: &str| -> Chosen {
@@ -70,6 +77,10 @@ pub(super) fn diffusion(settings: &ToolSettings, tuning: &Tuning) -> Runner {
                 images: openai(settings, fetcher)?,
                 timeout,
             })),
+            "burn" => Ok(Box::new(BurnImage {
+                painter: present(painter, "ILLUMINE_DIFFUSION_MODEL")?,
+                timeout,
+            })),
             other => Err(unknown(other, "ILLUMINE_DIFFUSION")),
         }
     };
@@ -82,7 +93,11 @@ pub(super) fn diffusion(settings: &ToolSettings, tuning: &Tuning) -> Runner {
     )
 }
 
-pub(super) fn edit(settings: &ToolSettings, tuning: &Tuning) -> Runner {
+pub(super) fn edit(
+    settings: &ToolSettings,
+    painter: Option<&Arc<dyn Painter>>,
+    tuning: &Tuning,
+) -> Runner {
     let fetcher = &fetcher(settings, tuning);
     let timeout = draw_timeout(settings);
     let build = |name: &str| -> Chosen {
@@ -100,13 +115,25 @@ pub(super) fn edit(settings: &ToolSettings, tuning: &Tuning) -> Runner {
                 images: openai(settings, fetcher)?,
                 timeout,
             })),
+            "burn" => Ok(Box::new(BurnEdit {
+                painter: present(painter, "ILLUMINE_EDIT_MODEL")?,
+                timeout,
+            })),
             other => Err(unknown(other, "ILLUMINE_EDIT")),
         }
     };
     runner(ToolKind::Edit, &settings.edit, DRAWING, build, tuning)
 }
 
-const DRAWING: &[&str] = &["qwen", "ark", "openai"];
+/// The model of this process is the last resort: servers are what a team sets up.
+const DRAWING: &[&str] = &["qwen", "ark", "openai", "burn"];
+
+fn present(
+    painter: Option<&Arc<dyn Painter>>,
+    variable: &'static str,
+) -> Result<Arc<dyn Painter>, Missing> {
+    painter.map(Arc::clone).ok_or_else(|| unset(variable))
+}
 
 /// The named backends, or all that are set when none is named.
 fn runner(

@@ -16,6 +16,7 @@ use illumine_types::capability::ToolCapability;
 
 pub use retry::Retry;
 
+use crate::painter::Painters;
 use crate::search::library::{FolderLibrary, LibrarySource};
 use crate::{CodeConfig, CodeTool, ImageTool};
 
@@ -78,20 +79,26 @@ impl std::fmt::Debug for Toolbox {
 
 impl Toolbox {
     /// All four tools; proves the code sandbox, which takes a second or two.
-    /// Without a `library` the folder in `library_dir` serves.
+    /// Without a `library` the folder in `library_dir` serves; `painters` are the
+    /// picture models of this process.
     pub async fn from_settings(
         settings: &ToolSettings,
         library: Option<Arc<dyn LibrarySource>>,
+        painters: &Painters,
     ) -> Self {
         let code = CodeTool::start(code_config(settings)).await;
-        let mut toolbox = Self::without_code(settings, library, Tuning::default());
+        let mut toolbox = Self::without_code(settings, library, painters, Tuning::default());
         toolbox.tools.push(Arc::new(code));
         toolbox
     }
 
     /// [`Self::from_settings`] of the whole configuration.
-    pub async fn from_config(config: &Config, library: Option<Arc<dyn LibrarySource>>) -> Self {
-        Self::from_settings(&config.tools, library).await
+    pub async fn from_config(
+        config: &Config,
+        library: Option<Arc<dyn LibrarySource>>,
+        painters: &Painters,
+    ) -> Self {
+        Self::from_settings(&config.tools, library, painters).await
     }
 
     /// Search, diffusion and edit: nothing is started.
@@ -99,6 +106,7 @@ impl Toolbox {
     pub fn without_code(
         settings: &ToolSettings,
         library: Option<Arc<dyn LibrarySource>>,
+        painters: &Painters,
         tuning: Tuning,
     ) -> Self {
         let folder = || Arc::new(FolderLibrary::new(&settings.library_dir)) as _;
@@ -106,8 +114,12 @@ impl Toolbox {
         Self {
             tools: vec![
                 Arc::new(choose::search(settings, library, &tuning)),
-                Arc::new(choose::diffusion(settings, &tuning)),
-                Arc::new(choose::edit(settings, &tuning)),
+                Arc::new(choose::diffusion(
+                    settings,
+                    painters.diffusion.as_ref(),
+                    &tuning,
+                )),
+                Arc::new(choose::edit(settings, painters.edit.as_ref(), &tuning)),
             ],
         }
     }

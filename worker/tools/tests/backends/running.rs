@@ -17,7 +17,7 @@ use crate::world::{
 
 #[tokio::test]
 async fn nothing_set_is_stated_with_its_remedy() {
-    let toolbox = Toolbox::without_code(&settings(), None, tuning());
+    let toolbox = Toolbox::without_code(&settings(), None, &Painters::default(), tuning());
     let capabilities = toolbox.capabilities();
     let search = &capabilities[0];
     assert!(search.available && search.reason.is_none());
@@ -175,7 +175,7 @@ async fn no_secret_is_shown_anywhere() {
     let mut settings = with_ark("http://127.0.0.1:1");
     settings.serp_api_key = Some(Secret::new(KEY));
     settings.serp_api_url = "http://127.0.0.1:1/search".into();
-    let toolbox = Toolbox::without_code(&settings, None, tuning());
+    let toolbox = Toolbox::without_code(&settings, None, &Painters::default(), tuning());
     let mut shown = format!("{settings:?} {toolbox:?}");
     for (kind, request) in [
         (ToolKind::Search, search_for("fox")),

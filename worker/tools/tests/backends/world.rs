@@ -155,7 +155,7 @@ pub fn tool(settings: &ToolSettings, kind: ToolKind) -> Arc<dyn ImageTool> {
 }
 
 pub fn tuned(settings: &ToolSettings, kind: ToolKind, tuning: Tuning) -> Arc<dyn ImageTool> {
-    let toolbox = Toolbox::without_code(settings, None, tuning);
+    let toolbox = Toolbox::without_code(settings, None, &Painters::default(), tuning);
     Arc::clone(toolbox.get(kind).unwrap())
 }
 

@@ -44,7 +44,9 @@ pub fn held_out(scene: &Scene) -> bool {
         ],
     };
     let number = key.into_iter().fold(0, |sum, part| sum * 32 + part);
-    Rng::new(0x0D0D, number).bits() % HELD_OUT_EVERY == 0
+    Rng::new(0x0D0D, number)
+        .bits()
+        .is_multiple_of(HELD_OUT_EVERY)
 }
 
 /// A scene of `split`.

@@ -19,7 +19,11 @@ pub struct VaeTraining {
     pub learning_rate: f64,
     /// Updates until the peak.
     pub warmup: u64,
-    /// Weight of the differences between neighbouring pixels.
+    /// Weight of squared differences beside absolute ones: they say most while little
+    /// is right yet.
+    pub squares: f64,
+    /// Weight of the differences between neighbouring pixels: for the end, since before
+    /// anything is right flat pictures have the smallest ones.
     pub edges: f64,
     /// Weight of the distance of latents from a standard normal distribution, a pixel.
     pub kl: f64,
@@ -48,7 +52,8 @@ impl Default for VaeTraining {
             steps: 6_000,
             learning_rate: 2e-3,
             warmup: 100,
-            edges: 1.0,
+            squares: 4.0,
+            edges: 0.0,
             kl: 1e-6,
             seed: 1,
             checkpoint_every: 500,

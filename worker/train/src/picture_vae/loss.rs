@@ -8,6 +8,11 @@ pub(super) fn absolute(ours: Tensor<4>, theirs: Tensor<4>) -> Tensor<1> {
     (ours - theirs).abs().mean()
 }
 
+/// Mean squared difference.
+pub(super) fn squared(ours: Tensor<4>, theirs: Tensor<4>) -> Tensor<1> {
+    (ours - theirs).square().mean()
+}
+
 /// Mean absolute difference of the steps from pixel to pixel: what makes edges sharp.
 pub(super) fn edges(ours: Tensor<4>, theirs: Tensor<4>) -> Tensor<1> {
     let error = ours - theirs;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
 use illumine_models::qwen_image::vae::QwenImageVae;
 use illumine_models::save::WeightType;
@@ -72,7 +72,8 @@ impl VaeTrainer {
     pub fn new(config: VaeTraining, device: &Device) -> Result<Self> {
         device.seed(config.seed);
         let training = device.clone().autodiff();
-        let model = QwenImageVae::init(config.model.clone(), &training)?;
+        let mut model = QwenImageVae::init(config.model.clone(), &training)?;
+        quieten(&mut model);
         Ok(Self {
             model,
             optimizer: ModuleAdamW::new(&config.optimizer),
@@ -166,9 +167,13 @@ impl VaeTrainer {
         let latents = posterior.mean.clone() + deviation * noise;
         let ours = self.model.decode_open(latents);
         let absolute = loss::absolute(ours.clone(), pictures.clone());
+        let squared = loss::squared(ours.clone(), pictures.clone());
         let edges = loss::edges(ours, pictures);
         let divergence = loss::divergence(&posterior, batch * rows * columns);
-        let total = absolute.clone() + edges.clone() * config.edges + divergence * config.kl;
+        let total = absolute.clone()
+            + squared * config.squares
+            + edges.clone() * config.edges
+            + divergence * config.kl;
 
         let value = |tensor: &Tensor<1>| f64::from(tensor.clone().into_scalar::<f32>());
         let (absolute, edges) = (value(&absolute), value(&edges));
@@ -261,6 +266,24 @@ impl VaeTrainer {
         (model.config.latents_mean, model.config.latents_std) = moments.unzip();
         Ok(model)
     }
+}
+
+/// Logarithm of the latents' variance at the start.
+const FIRST_LOG_VARIANCE: f32 = -6.0;
+
+/// Begins with latents that are nearly free of noise: with that of a fresh network, as
+/// large as its means, nothing of a picture comes through and little is learnt.
+fn quieten(model: &mut QwenImageVae) {
+    let (z_dim, conv) = (model.config.z_dim, &mut model.parts.quant_conv);
+    let device = conv.bias.val().device();
+    let mean = |size: usize| Tensor::<1>::ones([size], &device);
+    let rest = Tensor::<1>::zeros([z_dim], &device);
+    let keep = Tensor::cat(vec![mean(z_dim), rest], 0);
+    let start = (keep.clone() * -1.0 + 1.0) * FIRST_LOG_VARIANCE;
+    let weight = conv.weight.val() * keep.clone().reshape([1, 1, 1, 2 * z_dim]);
+    let bias = conv.bias.val() * keep + start;
+    conv.weight = Param::from_tensor(Tensor::from_inner(weight.inner()));
+    conv.bias = Param::from_tensor(Tensor::from_inner(bias.inner()));
 }
 
 /// Pictures of one size as `[batch, rows, columns, 3]` of numbers in -1..1.

@@ -75,6 +75,19 @@ impl QwenImage {
         Self::load_with(dir, device, dtype, &LoadOptions::default())
     }
 
+    /// [`Self::load_with`] the numbers that suit `device`: f32 on the CPU, bf16
+    /// elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::load_with`].
+    pub fn load_for(dir: &Path, device: &Device, options: &LoadOptions) -> Result<Self> {
+        let dtype = match *device == Device::flex() {
+            true => DType::F32,
+            false => DType::BF16,
+        };
+        Self::load_with(dir, device, dtype, options)
+    }
+
     /// [`Self::load`] with adapters or other settings.
     ///
     /// # Errors

@@ -36,6 +36,17 @@ impl Conv {
         }
     }
 
+    /// A fresh one that gives nothing yet: at the end of a residual branch, so that a
+    /// fresh network is nearly linear and learns at once (Zhang et al., *Fixup*,
+    /// arXiv:1901.09321).
+    pub(super) fn silent(side: usize, input: usize, output: usize, device: &Device) -> Self {
+        Self {
+            weight: Initializer::Zeros.init([side, side, input, output], device),
+            bias: Initializer::Zeros.init([output], device),
+            halves: false,
+        }
+    }
+
     pub(super) fn halving(input: usize, output: usize, device: &Device) -> Self {
         Self {
             halves: true,
@@ -96,7 +107,7 @@ impl Residual {
             norm1: PixelNorm::init(input, device),
             conv1: Conv::init(3, input, output, device),
             norm2: PixelNorm::init(output, device),
-            conv2: Conv::init(3, output, output, device),
+            conv2: Conv::silent(3, output, output, device),
             conv_shortcut: (input != output).then(|| Conv::init(1, input, output, device)),
         }
     }
@@ -125,7 +136,7 @@ impl Attention {
         Self {
             norm: PixelNorm::init(channels, device),
             to_qkv: Conv::init(1, channels, 3 * channels, device),
-            proj: Conv::init(1, channels, channels, device),
+            proj: Conv::silent(1, channels, channels, device),
         }
     }
 
