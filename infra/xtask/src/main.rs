@@ -46,7 +46,8 @@ enum Verb {
         #[arg(long)]
         out: Option<std::path::PathBuf>,
     },
-    /// Write the corpus and train the embedded demo policy, or measure it (`demo-models eval`)
+    /// Train the embedded demo policy, or with --images the picture models; `demo-models eval`
+    /// and `demo-models --images eval` measure them
     DemoModels {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
@@ -94,6 +95,9 @@ fn demo_models(arguments: &[String]) -> anyhow::Result<()> {
             "demo-models",
             "--",
         ])
-        .args(arguments)
+        .args(arguments.iter().map(|argument| match argument.as_str() {
+            "--images" => "images",
+            other => other,
+        }))
         .run()
 }

@@ -9,6 +9,8 @@
 //! - [`corpus`]: prompts and documents made from templates, for the demo policy;
 //! - [`tokenizer`]: trains and writes a byte-level BPE with its chat template;
 //! - [`sft`]: supervised fine-tuning with checkpoints that resume exactly;
+//! - [`painter`]: pictures with captions, and edits, from a seed; [`picture_model`]: a
+//!   model that draws and edits them; [`picture_eval`]: whether it does;
 //! - [`picture_vae`]: an autoencoder of pictures; [`optim`]: AdamW over any module;
 //! - the binary `demo-models`: all of it in one command.
 //!
@@ -21,6 +23,8 @@ pub mod error;
 pub mod evaluate;
 pub mod optim;
 pub mod painter;
+pub mod picture_eval;
+pub mod picture_model;
 pub mod picture_vae;
 pub mod sft;
 pub mod tokenizer;

@@ -14,7 +14,7 @@
 mod conv;
 mod kernel;
 mod norm;
-mod tracked;
+pub(crate) mod tracked;
 
 use burn::tensor::{Tensor, module, ops::ConvOptions, ops::PadMode};
 

@@ -14,13 +14,13 @@ use super::norm;
 
 /// Where a tensor is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Cpu,
     CpuAutodiff,
     Elsewhere,
 }
 
-pub(super) fn place(x: &Tensor<4>) -> Place {
+pub(crate) fn place<const D: usize>(x: &Tensor<D>) -> Place {
     // The code is for f32.
     if x.dtype() != burn::tensor::DType::F32 {
         return Place::Elsewhere;
@@ -38,7 +38,7 @@ pub(super) fn place(x: &Tensor<4>) -> Place {
 }
 
 /// The numbers of a tensor, in order.
-fn numbers(tensor: &FlexTensor) -> FlexTensor {
+pub(crate) fn numbers(tensor: &FlexTensor) -> FlexTensor {
     match tensor.is_contiguous() {
         true => tensor.clone(),
         false => tensor.to_contiguous(),
@@ -46,13 +46,14 @@ fn numbers(tensor: &FlexTensor) -> FlexTensor {
 }
 
 /// Reads a tensor made contiguous by [`numbers`].
-fn slice(tensor: &FlexTensor) -> &[f32] {
+pub(crate) fn slice(tensor: &FlexTensor) -> &[f32] {
     let from = tensor.layout().start_offset();
     let count = tensor.layout().shape().num_elements();
     &tensor.storage::<f32>()[from..from + count]
 }
 
-fn tensor(values: Vec<f32>, shape: &[usize]) -> FlexTensor {
+/// Values as a tensor.
+pub(crate) fn tensor(values: Vec<f32>, shape: &[usize]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape.to_vec()))
 }
 
@@ -64,9 +65,11 @@ fn plain<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
     }
 }
 
-type Tracked = burn::backend::tensor::FloatTensor<Autodiff<Flex>>;
+/// A tensor whose operations are recorded.
+pub(crate) type Tracked = burn::backend::tensor::FloatTensor<Autodiff<Flex>>;
 
-fn tracked<const D: usize>(tensor: Tensor<D>) -> Tracked {
+/// The same of a tensor with derivatives.
+pub(crate) fn tracked<const D: usize>(tensor: Tensor<D>) -> Tracked {
     match tensor.try_into_primitive::<Autodiff<Flex>>() {
         Ok(primitive) => primitive,
         Err(error) => panic!("tensors of one operation live on different devices: {error:?}"),

@@ -56,13 +56,17 @@ pub struct VisionConfig {
     pub out_hidden_size: usize,
     /// Blocks that attend over the whole picture.
     pub fullatt_block_indexes: Vec<usize>,
-    hidden_act: String,
-    rope_parameters: Option<VisionRope>,
+    /// The activation; always `silu`.
+    pub hidden_act: String,
+    /// Rotary positions, where they are not the usual ones.
+    pub rope_parameters: Option<VisionRope>,
 }
 
+/// Of the vision tower.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-struct VisionRope {
-    rope_theta: Option<f64>,
+pub struct VisionRope {
+    /// Base of the frequencies.
+    pub rope_theta: Option<f64>,
 }
 
 impl Default for VisionConfig {

@@ -16,6 +16,7 @@ pub mod chat;
 pub mod config;
 pub mod cpu;
 pub mod model;
+pub mod parts;
 pub mod picture;
 pub mod processor;
 pub mod processor_config;

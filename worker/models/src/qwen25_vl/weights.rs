@@ -30,7 +30,7 @@ use crate::qwen3::weights::WeightSpec;
 pub(crate) const TEXT: &str = "model.language_model";
 
 /// Of every norm of the tower, fixed in the reference.
-const VISION_NORM_EPS: f64 = 1e-6;
+pub(crate) const VISION_NORM_EPS: f64 = 1e-6;
 
 /// A model on `device` with the values of `weights`, in f32.
 ///

@@ -1,5 +1,9 @@
-//! Makes the demo policy: corpus, tokenizer, training, evaluation.
+//! Makes the demo policy: corpus, tokenizer, training, evaluation; and the embedded
+//! picture models.
 #![allow(missing_docs)]
+
+#[path = "demo_models/images.rs"]
+mod images;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -43,6 +47,8 @@ enum Command {
     Train(TrainArgs),
     /// Measures a policy on 200 prompts whose topics training never used.
     Eval(EvalArgs),
+    /// The picture models; without a stage, all of them.
+    Images(images::ImagesArgs),
 }
 
 #[derive(Args)]
@@ -118,6 +124,7 @@ fn main() -> Result<()> {
         Some(Command::Tokenizer { out }) => train_tokenizer(&out),
         Some(Command::Train(args)) => train(&args),
         Some(Command::Eval(args)) => eval(&args),
+        Some(Command::Images(args)) => images::run(&args),
         None => everything(),
     }
 }

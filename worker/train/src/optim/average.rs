@@ -26,16 +26,15 @@ impl Average {
 
     /// Takes the weights of `module`, on an autodiff device.
     pub fn update<M: Module>(&mut self, module: &M) {
-        let mut weights = Weights(Vec::new());
-        module.visit(&mut weights);
+        let weights = weights(module);
         // Early averages must not remember the first weights for ever.
         let seen = self.updates as f64;
         let decay = self.decay.min((1.0 + seen) / (10.0 + seen));
         self.values = match self.values.is_empty() {
-            true => weights.0,
+            true => weights,
             false => std::mem::take(&mut self.values)
                 .into_iter()
-                .zip(weights.0)
+                .zip(weights)
                 .map(|(old, new)| old * decay + new * (1.0 - decay))
                 .collect(),
         };
@@ -46,9 +45,22 @@ impl Average {
     pub fn apply<M: Module>(&self, module: M) -> M {
         match self.values.is_empty() {
             true => module,
-            false => module.map(&mut Replace(self.values.clone().into_iter())),
+            false => with_weights(module, self.values.clone()),
         }
     }
+}
+
+/// The weights of a module on an autodiff device, flat, in the order in which it visits
+/// its parameters.
+pub fn weights<M: Module>(module: &M) -> Vec<Tensor<1>> {
+    let mut weights = Weights(Vec::new());
+    module.visit(&mut weights);
+    weights.0
+}
+
+/// `module` with other weights, in that order, each a leaf of its own.
+pub fn with_weights<M: Module>(module: M, weights: Vec<Tensor<1>>) -> M {
+    module.map(&mut Replace(weights.into_iter()))
 }
 
 struct Weights(Vec<Tensor<1>>);

@@ -13,7 +13,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer};
 use burn::tensor::{Gradients, Tensor};
 
-pub use average::Average;
+pub use average::{Average, weights, with_weights};
 pub use state::{load_tensors, save_tensors};
 
 /// What the optimizer is told.
@@ -96,12 +96,17 @@ impl ModuleAdamW {
         gradients: &Gradients,
         learning_rate: f64,
     ) -> (M, f64) {
-        let mut collected = Collected {
-            gradients,
-            flat: Vec::new(),
-        };
-        module.visit(&mut collected);
-        let flat = collected.flat;
+        let flat = FlatGradients::of(&module, gradients);
+        self.apply(module, flat, learning_rate)
+    }
+
+    /// [`Self::step`] with gradients that were collected or added up before.
+    pub fn apply<M: Module>(
+        &mut self,
+        module: M,
+        FlatGradients(flat): FlatGradients,
+        learning_rate: f64,
+    ) -> (M, f64) {
         let norm = norm(&flat);
         if !norm.is_finite() {
             return (module, norm);
@@ -117,6 +122,36 @@ impl ModuleAdamW {
             learning_rate,
         };
         (module.map(&mut update), norm)
+    }
+}
+
+/// The gradients of a module's parameters in their order, `None` where the loss does
+/// not depend on one.
+#[derive(Clone, Debug, Default)]
+pub struct FlatGradients(Vec<Option<Tensor<1>>>);
+
+impl FlatGradients {
+    /// Those of `module` among `gradients`.
+    pub fn of<M: Module>(module: &M, gradients: &Gradients) -> Self {
+        let mut collected = Collected {
+            gradients,
+            flat: Vec::new(),
+        };
+        module.visit(&mut collected);
+        Self(collected.flat)
+    }
+
+    /// The sum with those of another part of the batch, of the same module.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        self.0.resize_with(other.0.len().max(self.0.len()), || None);
+        for (sum, part) in self.0.iter_mut().zip(other.0) {
+            *sum = match (sum.take(), part) {
+                (Some(sum), Some(part)) => Some(sum + part),
+                (sum, part) => sum.or(part),
+            };
+        }
+        self
     }
 }
 

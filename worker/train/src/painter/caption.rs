@@ -103,7 +103,7 @@ fn prose(rng: &mut Rng, scene: &Scene, topics: &Topics) -> String {
 }
 
 /// Whether the time of day shows. At noon a table says nothing of it.
-fn says_time(scene: &Scene) -> bool {
+pub(crate) fn says_time(scene: &Scene) -> bool {
     match scene.setting {
         Setting::Pattern(_) | Setting::Table => scene.time != Time::Noon,
         _ => true,

@@ -112,22 +112,22 @@ pub fn sample(rng: &mut Rng, scene: &Scene) -> Edit {
 
 fn any(rng: &mut Rng, scene: &Scene) -> Option<Edit> {
     Some(match rng.below(100) {
-        0..13 => Edit::Time(Time::Night),
-        13..20 => Edit::Time(Time::Dusk),
-        20..23 => Edit::Time(Time::Dawn),
-        23..35 => Edit::Weather(Weather::Snow),
-        35..40 => Edit::Weather(Weather::Rain),
-        40..43 => Edit::Weather(Weather::Fog),
-        43..47 => Edit::Sunny,
-        47..50 => Edit::Autumn,
-        50..54 => Edit::Tone(rng.pick(&[Tone::Darker, Tone::Brighter])),
-        54..63 => Edit::Medium(Medium::BlackAndWhite),
-        63..67 => Edit::Medium(Medium::Sketch),
-        67..71 => Edit::Medium(Medium::Watercolour),
-        71..84 => scene
+        0..11 => Edit::Time(Time::Night),
+        11..17 => Edit::Time(Time::Dusk),
+        17..20 => Edit::Time(Time::Dawn),
+        20..30 => Edit::Weather(Weather::Snow),
+        30..34 => Edit::Weather(Weather::Rain),
+        34..37 => Edit::Weather(Weather::Fog),
+        37..40 => Edit::Sunny,
+        40..43 => Edit::Autumn,
+        43..47 => Edit::Tone(rng.pick(&[Tone::Darker, Tone::Brighter])),
+        47..54 => Edit::Medium(Medium::BlackAndWhite),
+        54..58 => Edit::Medium(Medium::Sketch),
+        58..62 => Edit::Medium(Medium::Watercolour),
+        62..78 => scene
             .object
             .map(|_| Edit::Recolour(rng.pick(&Colour::ALL)))?,
-        84..93 => match (scene.setting, scene.object, scene.companion) {
+        78..90 => match (scene.setting, scene.object, scene.companion) {
             (Setting::Pattern(_), ..) | (_, Some(_), Some(_)) => return None,
             (_, None, _) => Edit::Add(sample::object(rng, scene.setting)),
             (_, Some(main), None) if !main.thing.flies() => {

@@ -101,6 +101,20 @@ impl Painter {
         Example { scene, caption }
     }
 
+    /// Another caption of picture number `index`.
+    pub fn caption(&self, index: u64, variant: u64) -> String {
+        let scene = self.example(index).scene;
+        let mut rng = Rng::new(self.seed ^ variant, index);
+        caption::write(&mut rng, &scene, &self.topics, self.detail)
+    }
+
+    /// Other words for edit number `index`.
+    pub fn instruction(&self, index: u64, variant: u64) -> String {
+        let example = self.edit(index);
+        let mut rng = Rng::new(self.seed ^ variant, index);
+        edit::instruction(&mut rng, example.edit, &example.before)
+    }
+
     /// Edit number `index`. Both scenes belong to the split: in training neither
     /// is held out, otherwise the outcome is.
     pub fn edit(&self, index: u64) -> EditExample {

@@ -3,6 +3,9 @@
 
 mod common;
 mod corpus;
+mod painter;
+mod picture_eval;
+mod picture_model;
 mod picture_vae;
 mod resume;
 mod sft_parity;

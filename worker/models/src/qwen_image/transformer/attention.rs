@@ -13,7 +13,7 @@ use burn::tensor::{Tensor, ops::AttentionModuleOptions};
 use super::config::TransformerConfig;
 use super::cpu::{self, Apart};
 use super::modulation::NORM_EPS;
-use super::rope::Rope;
+use super::rope::{Rope, Tables};
 use crate::device::Device;
 use crate::lora::Linear;
 
@@ -94,6 +94,36 @@ impl JointAttention {
             x.reshape([batch, tokens, self.heads, inner / self.heads])
         };
         let join = |text: Tensor<4>, image: Tensor<4>| Tensor::cat(vec![text, image], 1);
+        if cpu::training::serves(&image) {
+            let [of_text, of_image] = rope.parts(text_tokens);
+            let turn = cpu::training::normed_and_turned;
+            let part = |of: &Linear, x: &Tensor<3>, norm: &RmsNorm, tables: &Tables| {
+                let x = split(of.forward(x.clone()));
+                turn(x, norm.gamma.val(), tables.clone(), NORM_EPS)
+            };
+            let query = join(
+                part(&self.add_q_proj, &text, &self.norm_added_q, &of_text),
+                part(&self.to_q, &image, &self.norm_q, &of_image),
+            );
+            let key = join(
+                part(&self.add_k_proj, &text, &self.norm_added_k, &of_text),
+                part(&self.to_k, &image, &self.norm_k, &of_image),
+            );
+            let value = join(
+                split(self.add_v_proj.forward(text)),
+                split(self.to_v.forward(image)),
+            );
+            let [batch, tokens, heads, head_dim] = value.dims();
+            let bias = bias.map(|bias| bias.clone().into_data());
+            let bias = bias.and_then(|bias| bias.try_into_vec::<f32>().ok());
+            let joint = cpu::training::attend([query, key, value], bias).reshape([
+                batch,
+                tokens,
+                heads * head_dim,
+            ]);
+            let text = joint.clone().narrow(1, 0, text_tokens);
+            return (joint.narrow(1, text_tokens, image_tokens), text);
+        }
 
         let query = join(
             self.norm_added_q

@@ -37,7 +37,10 @@ impl FeedForward {
     fn inside(&self, x: Tensor<3>) -> Tensor<3> {
         match self.up.apart(&x) {
             Some((product, bias)) => cpu::gelu(product, bias),
-            None => gelu_approximate(self.up.forward(x)),
+            None => match self.up.forward(x) {
+                up if cpu::training::serves(&up) => cpu::training::gelu(up),
+                up => gelu_approximate(up),
+            },
         }
     }
 }

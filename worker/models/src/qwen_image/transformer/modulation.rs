@@ -94,6 +94,9 @@ fn normed(x: Tensor<3>, scale: Tensor<3>, shift: Tensor<3>) -> Tensor<3> {
     if cpu::serves(&x) {
         return cpu::modulated_norm(x, scale, shift, NORM_EPS);
     }
+    if cpu::training::serves(&x) {
+        return cpu::training::modulated_norm(x, scale, shift, NORM_EPS);
+    }
     if batch == 1 {
         // One operation where the device has one.
         let gamma = (scale + 1.0).reshape([inner]);

@@ -6,6 +6,8 @@
 //! Neighbouring dimensions form a pair (arXiv:2104.09864, eq. 34), not the halves
 //! of a head as in Qwen's decoders.
 
+use std::sync::Arc;
+
 use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::device::Device;
@@ -64,6 +66,9 @@ pub fn positions(shapes: &[ImageShape], text_tokens: usize) -> Vec<[i64; 3]> {
     text.chain(pictures).collect()
 }
 
+/// Cosines and sines of some tokens, each `[tokens × head_dim]`.
+pub(super) type Tables = Arc<[Vec<f32>; 2]>;
+
 /// Cosines and sines of the tokens of both streams, text before pictures, each
 /// `[1, tokens, 1, head_dim]` in f32.
 #[derive(Clone, Debug)]
@@ -107,6 +112,18 @@ impl Rope {
     /// Cosines and sines, the latter negated at the first of each pair.
     pub(super) fn tables(&self) -> [Tensor<4>; 2] {
         [self.cos.clone(), self.sin.clone()]
+    }
+
+    /// [`Self::tables`] of the first `text_tokens` and of the others, flat.
+    pub(super) fn parts(&self, text_tokens: usize) -> [Tables; 2] {
+        let read = |table: Tensor<4>| -> Vec<f32> {
+            table.into_data().try_into_vec::<f32>().unwrap_or_default()
+        };
+        let [cos, sin] = self.tables().map(read);
+        let head_dim = self.cos.dims()[3];
+        let cut = text_tokens * head_dim;
+        [0..cut, cut..cos.len()]
+            .map(|part| Arc::new([cos[part.clone()].to_vec(), sin[part].to_vec()]))
     }
 
     /// Turns heads `[batch, tokens, heads, head_dim]`, in f32 as in the reference.

@@ -8,6 +8,7 @@
 
 mod attention;
 mod rows;
+pub(super) mod training;
 
 pub(super) use attention::{Stream, attend};
 pub(super) use rows::{gelu, leave, modulated_norm};

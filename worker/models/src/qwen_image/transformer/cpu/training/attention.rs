@@ -1,0 +1,321 @@
+//! Attention from queries, keys and values to contexts, a head at a time.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::{Autodiff, Flex};
+use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
+use gemm::{Parallelism, gemm};
+use rayon::prelude::*;
+
+use super::super::rows::{on_best, softmax};
+use crate::nhwc::tracked::{numbers, slice, tensor, tracked};
+use crate::qwen3::cpu::kernel::{ISA, Isa};
+
+/// `[batch, tokens, heads, width]`
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    batch: usize,
+    tokens: usize,
+    heads: usize,
+    width: usize,
+}
+
+impl Sizes {
+    fn scale(&self) -> f32 {
+        1.0 / (self.width as f32).sqrt()
+    }
+
+    fn item(&self) -> usize {
+        self.tokens * self.heads * self.width
+    }
+}
+
+/// A matrix within a slice: its numbers from the first on, and how far apart rows and
+/// columns lie.
+#[derive(Clone, Copy)]
+struct Matrix<'a> {
+    values: &'a [f32],
+    row: usize,
+    column: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// One head of `[tokens, heads, width]`.
+    fn head(item: &'a [f32], head: usize, sizes: &Sizes) -> Self {
+        Self {
+            values: &item[head * sizes.width..],
+            row: sizes.heads * sizes.width,
+            column: 1,
+        }
+    }
+
+    fn square(values: &'a [f32], sizes: &Sizes) -> Self {
+        Self {
+            values,
+            row: sizes.tokens,
+            column: 1,
+        }
+    }
+
+    fn transposed(self) -> Self {
+        Self {
+            row: self.column,
+            column: self.row,
+            ..self
+        }
+    }
+
+    fn reaches(&self, rows: usize, columns: usize) -> bool {
+        (rows - 1) * self.row + (columns - 1) * self.column < self.values.len()
+    }
+}
+
+/// `out = factor · left · right`: `out` is `[rows, columns]` with rows `stride` apart.
+fn product(
+    (out, stride): (&mut [f32], usize),
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+    [rows, inner, columns]: [usize; 3],
+    factor: f32,
+) {
+    assert!((rows - 1) * stride + columns <= out.len());
+    assert!(left.reaches(rows, inner) && right.reaches(inner, columns));
+    // SAFETY: the last number of each matrix lies within its slice, as asserted, and
+    // `out` is not shared.
+    unsafe {
+        gemm(
+            rows,
+            columns,
+            inner,
+            out.as_mut_ptr(),
+            1,
+            stride as isize,
+            false,
+            left.values.as_ptr(),
+            left.column as isize,
+            left.row as isize,
+            right.values.as_ptr(),
+            right.column as isize,
+            right.row as isize,
+            0.0,
+            factor,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+on_best! {
+    fn add(row: &mut [f32], bias: &[f32]) {
+        for (value, bias) in row.iter_mut().zip(bias) {
+            *value += bias;
+        }
+    }
+}
+
+on_best! {
+    /// The derivative of softmax: `grad` becomes that of the scores.
+    fn backward_row(shares: &[f32], grad: &mut [f32]) {
+        let mut along = 0.0;
+        for (share, grad) in shares.iter().zip(grad.iter()) {
+            along += share * grad;
+        }
+        for (share, grad) in shares.iter().zip(grad) {
+            *grad = share * (*grad - along);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Attention;
+
+#[derive(Clone, Debug)]
+struct State {
+    sizes: Sizes,
+    /// Query, key and value.
+    parts: [FlexTensor; 3],
+    /// The softmax `[batch, heads, tokens, tokens]`.
+    shares: FlexTensor,
+}
+
+impl Backward<Flex, 3> for Attention {
+    type State = State;
+
+    fn backward(self, ops: Ops<State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = numbers(&grads.consume::<Flex>(&ops.node));
+        let State {
+            sizes,
+            parts,
+            shares,
+        } = ops.state;
+        let Sizes {
+            batch,
+            tokens,
+            heads,
+            width,
+        } = sizes;
+        let [query, key, value] = [0, 1, 2].map(|part| slice(&parts[part]));
+        let (shares, grad) = (slice(&shares), slice(&grad));
+        let (item, square) = (sizes.item(), tokens * tokens);
+        let size = batch * item;
+        let (mut by_query, mut by_key, mut by_value) =
+            (vec![0.0; size], vec![0.0; size], vec![0.0; size]);
+        by_query
+            .par_chunks_mut(item)
+            .zip(by_key.par_chunks_mut(item))
+            .zip(by_value.par_chunks_mut(item))
+            .enumerate()
+            .for_each_init(
+                || vec![0.0; square],
+                |by_scores, (number, ((by_query, by_key), by_value))| {
+                    let of_item = number * item..(number + 1) * item;
+                    let [query, key, value, grad] =
+                        [query, key, value, grad].map(|values| &values[of_item.clone()]);
+                    for head in 0..heads {
+                        let shares = &shares[(number * heads + head) * square..][..square];
+                        let matrix = |values| Matrix::head(values, head, &sizes);
+                        let (of_shares, stride) = (Matrix::square(shares, &sizes), heads * width);
+                        let from = head * width;
+                        product(
+                            (&mut by_value[from..], stride),
+                            of_shares.transposed(),
+                            matrix(grad),
+                            [tokens, tokens, width],
+                            1.0,
+                        );
+                        product(
+                            (&mut *by_scores, tokens),
+                            matrix(grad),
+                            matrix(value).transposed(),
+                            [tokens, width, tokens],
+                            1.0,
+                        );
+                        let rows = by_scores.chunks_mut(tokens);
+                        for (shares, by_scores) in shares.chunks(tokens).zip(rows) {
+                            backward_row(shares, by_scores);
+                        }
+                        let by_scores = Matrix::square(by_scores, &sizes);
+                        product(
+                            (&mut by_query[from..], stride),
+                            by_scores,
+                            matrix(key),
+                            [tokens, tokens, width],
+                            sizes.scale(),
+                        );
+                        product(
+                            (&mut by_key[from..], stride),
+                            by_scores.transposed(),
+                            matrix(query),
+                            [tokens, tokens, width],
+                            sizes.scale(),
+                        );
+                    }
+                },
+            );
+        let shape = [batch, tokens, heads, width];
+        for (node, values) in ops.parents.into_iter().zip([by_query, by_key, by_value]) {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, tensor(values, &shape));
+            }
+        }
+    }
+}
+
+/// Contexts `[batch, tokens, heads, width]` of query, key and value of that shape;
+/// `bias` `[batch, tokens]` is added to the scores of each key.
+pub(in super::super::super) fn attend(parts: [Tensor<4>; 3], bias: Option<Vec<f32>>) -> Tensor<4> {
+    let shape = parts[0].dims();
+    let [batch, tokens, heads, width] = shape;
+    let sizes = Sizes {
+        batch,
+        tokens,
+        heads,
+        width,
+    };
+    let parts = parts.map(tracked);
+    let nodes = [parts[0].node(), parts[1].node(), parts[2].node()];
+    let parts = parts.map(|tensor| numbers(&tensor.into_primitive()));
+    let [query, key, value] = [0, 1, 2].map(|part| slice(&parts[part]));
+    let (item, square) = (sizes.item(), tokens * tokens);
+    let mut out = vec![0.0; batch * item];
+    let mut shares = vec![0.0; batch * heads * square];
+    out.par_chunks_mut(item)
+        .zip(shares.par_chunks_mut(heads * square))
+        .enumerate()
+        .for_each(|(number, (out, shares))| {
+            let of_item = number * item..(number + 1) * item;
+            let [query, key, value] = [query, key, value].map(|values| &values[of_item.clone()]);
+            let bias = bias.as_ref().map(|bias| &bias[number * tokens..][..tokens]);
+            for (head, shares) in shares.chunks_mut(square).enumerate() {
+                let matrix = |values| Matrix::head(values, head, &sizes);
+                product(
+                    (&mut *shares, tokens),
+                    matrix(query),
+                    matrix(key).transposed(),
+                    [tokens, width, tokens],
+                    sizes.scale(),
+                );
+                for row in shares.chunks_mut(tokens) {
+                    if let Some(bias) = bias {
+                        add(row, bias);
+                    }
+                    softmax(row);
+                }
+                product(
+                    (&mut out[head * width..], heads * width),
+                    Matrix::square(shares, &sizes),
+                    matrix(value),
+                    [tokens, tokens, width],
+                    1.0,
+                );
+            }
+        });
+    let out = tensor(out, &shape);
+    let shares = tensor(shares, &[batch, heads, tokens, tokens]);
+    let prepared = Attention
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound()
+        .stateful();
+    let state = State {
+        sizes,
+        parts,
+        shares,
+    };
+    let out = match prepared {
+        OpsKind::Tracked(prep) => prep.finish(state, out),
+        OpsKind::UnTracked(prep) => prep.finish(out),
+    };
+    Tensor::from_primitive::<Autodiff<Flex>>(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Tensor, TensorData, activation};
+
+    use super::super::tests::same;
+
+    #[test]
+    fn as_recorded_operation_by_operation() {
+        let bias: Vec<f32> = (0..14)
+            .map(|at| if at % 7 == 5 { -1e30 } else { at as f32 * 0.1 })
+            .collect();
+        let shape: &[usize] = &[2, 7, 3, 4];
+        same(
+            [(shape, 1.0), (shape, 1.0), (shape, 1.0)],
+            |parts| super::attend(parts.clone(), Some(bias.clone())),
+            |[query, key, value]| {
+                let by_head = |x: &Tensor<4>| x.clone().swap_dims(1, 2);
+                let scores = by_head(query).matmul(by_head(key).swap_dims(2, 3)) * 0.5;
+                let bias = TensorData::new(bias.clone(), [2, 1, 1, 7]);
+                let scores = scores + Tensor::from_data(bias, &query.device());
+                let contexts = activation::softmax(scores, 3).matmul(by_head(value));
+                contexts.swap_dims(1, 2)
+            },
+        );
+    }
+}

@@ -1,0 +1,317 @@
+//! The loop.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use illumine_models::qwen25_vl::Qwen25VlConfig;
+use rayon::ThreadPool;
+use serde::{Deserialize, Serialize};
+
+use super::batch::{Batch, Batches, Kind, Prompts};
+use super::cache::LatentCache;
+use super::config::PictureTraining;
+use super::model::PictureModel;
+use crate::error::{Result, TrainError};
+use crate::optim::{self, Average, FlatGradients, ModuleAdamW};
+use crate::painter::Painter;
+
+const STATE: &str = "trainer_state.json";
+const TENSORS: &str = "trainer_state.safetensors";
+
+/// A run in memory.
+pub struct PictureTrainer {
+    /// On an autodiff device.
+    pub model: PictureModel,
+    config: PictureTraining,
+    encoder: Qwen25VlConfig,
+    z_dim: usize,
+    optimizer: ModuleAdamW,
+    average: Average,
+    step: u64,
+    seconds: f64,
+    device: Device,
+    /// One a kind of batch: two small products side by side are faster than each one
+    /// in pieces.
+    pools: [ThreadPool; 2],
+}
+
+impl std::fmt::Debug for PictureTrainer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("PictureTrainer")
+            .field("step", &self.step)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an update says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Updates done.
+    pub step: u64,
+    /// Mean squared error of velocities of pictures to generate.
+    pub generation_loss: f64,
+    /// The same of edits.
+    pub edit_loss: f64,
+    /// Norm of all gradients before clipping.
+    pub grad_norm: f64,
+    /// Learning rate of the update.
+    pub learning_rate: f64,
+    /// Pictures a second of this update.
+    pub pictures_per_s: f64,
+    /// Time spent in training since the start.
+    pub seconds: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    step: u64,
+    seconds: f64,
+    z_dim: usize,
+    times: Vec<usize>,
+    averaged: usize,
+    config: PictureTraining,
+}
+
+/// What a run learns from.
+#[derive(Clone, Copy, Debug)]
+pub struct Material<'a> {
+    /// Captions and instructions.
+    pub painter: &'a Painter,
+    /// Latents of its pictures.
+    pub cache: &'a LatentCache,
+    /// Words to ids.
+    pub prompts: &'a Prompts,
+}
+
+impl PictureTrainer {
+    /// A fresh run on `device`, a plain one, for latents of `z_dim` channels.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`].
+    pub fn new(config: PictureTraining, z_dim: usize, device: &Device) -> Result<Self> {
+        config.validate()?;
+        device.seed(config.seed);
+        let device = device.clone().autodiff();
+        let single = || {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+            pool.map_err(|error| TrainError::Config {
+                field: "threads",
+                reason: error.to_string(),
+            })
+        };
+        Ok(Self {
+            model: PictureModel::init(&config.sizes, z_dim, &device),
+            encoder: config.sizes.prompt_encoder(),
+            optimizer: ModuleAdamW::new(&config.optimizer),
+            average: Average::new(config.average_decay),
+            pools: [single()?, single()?],
+            config,
+            z_dim,
+            step: 0,
+            seconds: 0.0,
+            device,
+        })
+    }
+
+    /// Goes on from the folder of a checkpoint, with the shapes of then and all else as
+    /// `config` says.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`], [`TrainError::Checkpoint`], [`TrainError::Config`].
+    pub fn resume(folder: &Path, config: PictureTraining, device: &Device) -> Result<Self> {
+        let path = folder.join(STATE);
+        let text = std::fs::read_to_string(&path).map_err(|error| TrainError::io(&path, error))?;
+        let state: State =
+            serde_json::from_str(&text).map_err(|error| TrainError::checkpoint(&path, error))?;
+        let config = PictureTraining {
+            sizes: state.config.sizes,
+            ..config
+        };
+        let mut trainer = Self::new(config, state.z_dim, device)?;
+        let path = folder.join(TENSORS);
+        let mut tensors = optim::load_tensors(&path, device)?;
+        let weights: Vec<Tensor<1>> = (0..)
+            .map_while(|index| tensors.remove(&format!("weight.{index}")))
+            .collect();
+        let expected = optim::weights(&trainer.model).len();
+        if weights.len() != expected {
+            let reason = format!("has {} of {expected} weights", weights.len());
+            return Err(TrainError::checkpoint(path, reason));
+        }
+        trainer.model = optim::with_weights(trainer.model, weights);
+        trainer.optimizer.restore(&state.times, &mut tensors);
+        trainer.average.restore(state.averaged, &mut tensors);
+        (trainer.step, trainer.seconds) = (state.step, state.seconds);
+        Ok(trainer)
+    }
+
+    /// Updates done.
+    pub const fn step_number(&self) -> u64 {
+        self.step
+    }
+
+    /// What the run is told.
+    pub const fn config(&self) -> &PictureTraining {
+        &self.config
+    }
+
+    /// The averaged weights without derivatives.
+    pub fn averaged(&self) -> PictureModel {
+        self.average.apply(self.model.clone()).valid()
+    }
+
+    /// Writes everything that the run is into `folder`, whole or not at all.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`], [`TrainError::Checkpoint`].
+    pub fn checkpoint(&self, folder: &Path) -> Result<()> {
+        let part = folder.with_extension("part");
+        let io = |path: &Path, error| TrainError::io(path, error);
+        if part.exists() {
+            std::fs::remove_dir_all(&part).map_err(|error| io(&part, error))?;
+        }
+        std::fs::create_dir_all(&part).map_err(|error| io(&part, error))?;
+        let weights = optim::weights(&self.model).into_iter().enumerate();
+        let mut tensors: Vec<(String, Tensor<1>)> = weights
+            .map(|(index, weight)| (format!("weight.{index}"), weight))
+            .collect();
+        tensors.extend(self.optimizer.tensors());
+        tensors.extend(self.average.tensors());
+        optim::save_tensors(&part.join(TENSORS), &tensors)?;
+        let path = part.join(STATE);
+        let state = State {
+            step: self.step,
+            seconds: self.seconds,
+            z_dim: self.z_dim,
+            times: self.optimizer.times(),
+            averaged: self.average.updates(),
+            config: self.config.clone(),
+        };
+        let text = serde_json::to_string_pretty(&state)
+            .map_err(|error| TrainError::checkpoint(&path, error))?;
+        std::fs::write(&path, text).map_err(|error| io(&path, error))?;
+        if folder.exists() {
+            std::fs::remove_dir_all(folder).map_err(|error| io(folder, error))?;
+        }
+        std::fs::rename(&part, folder).map_err(|error| io(folder, error))
+    }
+
+    /// One update, from a batch of each kind.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`], [`TrainError::Model`].
+    pub fn update(&mut self, batches: &mut [Batches<'_>; 2]) -> Result<Progress> {
+        let begun = Instant::now();
+        let step = self.step;
+        let mut drawn = Vec::with_capacity(2);
+        for batches in batches.iter_mut() {
+            drawn.push(batches.batch(step, &self.device)?);
+        }
+        let rows: Vec<usize> = drawn.iter().map(|batch| batch.times.dims()[0]).collect();
+        let pictures: usize = rows.iter().sum();
+        let share = |rows: usize| rows as f64 / pictures as f64;
+
+        let outcomes: Vec<Result<(f64, FlatGradients)>> = std::thread::scope(|scope| {
+            let jobs: Vec<_> = drawn
+                .iter()
+                .zip(&self.pools)
+                .zip(&rows)
+                .map(|((batch, pool), &rows)| {
+                    let this = &*self;
+                    scope.spawn(move || pool.install(|| this.gradients(batch, share(rows))))
+                })
+                .collect();
+            let gone = |_| {
+                Err(TrainError::Config {
+                    field: "threads",
+                    reason: "one of them ended early".to_owned(),
+                })
+            };
+            jobs.into_iter()
+                .map(|job| job.join().unwrap_or_else(gone))
+                .collect()
+        });
+        let mut losses = Vec::with_capacity(2);
+        let mut gradients = FlatGradients::default();
+        for outcome in outcomes {
+            let (loss, part) = outcome?;
+            losses.push(loss);
+            gradients = gradients.plus(part);
+        }
+        let (generation_loss, edit_loss) = (losses[0], losses[1]);
+
+        let config = &self.config;
+        let progress = step as f64 / config.steps.max(1) as f64;
+        let learning_rate =
+            optim::learning_rate(config.learning_rate, config.warmup, step, progress);
+        let (model, grad_norm) = self
+            .optimizer
+            .apply(self.model.clone(), gradients, learning_rate);
+        if !(generation_loss + edit_loss + grad_norm).is_finite() {
+            return Err(TrainError::Diverged {
+                step,
+                loss: generation_loss + edit_loss,
+            });
+        }
+        self.model = model;
+        self.average.update(&self.model);
+        self.step += 1;
+        let elapsed = begun.elapsed().as_secs_f64();
+        self.seconds += elapsed;
+        Ok(Progress {
+            step: self.step,
+            generation_loss,
+            edit_loss,
+            grad_norm,
+            learning_rate,
+            pictures_per_s: pictures as f64 / elapsed.max(1e-9),
+            seconds: self.seconds,
+        })
+    }
+
+    /// The loss of a batch and the gradients of `share` of it, on weights of its own:
+    /// graphs that share no leaf can be walked at the same time.
+    fn gradients(&self, batch: &Batch, share: f64) -> Result<(f64, FlatGradients)> {
+        let replica = optim::with_weights(self.model.clone(), optim::weights(&self.model));
+        let loss = replica.loss(&self.encoder, batch, &self.device)?;
+        let value = f64::from(loss.clone().into_scalar::<f32>());
+        let gradients = (loss * share).backward();
+        Ok((value, FlatGradients::of(&replica, &gradients)))
+    }
+
+    /// Trains to the last update, with checkpoints in `folder`/checkpoint.
+    /// `report` sees the trainer after each update.
+    ///
+    /// # Errors
+    /// Those of [`Self::update`], [`Self::checkpoint`] and `report`.
+    pub fn run(
+        &mut self,
+        material: Material<'_>,
+        folder: &Path,
+        mut report: impl FnMut(&Self, &Progress) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let config = self.config.clone();
+        let of_kind = |kind| {
+            let Material {
+                painter,
+                cache,
+                prompts,
+            } = material;
+            Batches::new(&config, painter, cache, prompts, kind)
+        };
+        let mut batches = [of_kind(Kind::Generation), of_kind(Kind::Edit)];
+        let target = folder.join("checkpoint");
+        while self.step < config.steps {
+            let progress = self.update(&mut batches)?;
+            report(self, &progress)?;
+            if self.step.is_multiple_of(config.checkpoint_every) {
+                self.checkpoint(&target)?;
+            }
+        }
+        self.checkpoint(&target)?;
+        Ok(target)
+    }
+}
