@@ -68,7 +68,7 @@ impl ImagePipeline for Gradients {
                 of_picture.unwrap_or((self.info.width, self.info.height));
         }
         let mut notes = Vec::new();
-        if request.width % 8 != 0 {
+        if !request.width.is_multiple_of(8) {
             request.width = request.width / 8 * 8;
             notes.push(format!("the width was rounded to {}", request.width));
         }

@@ -58,9 +58,9 @@ async fn when_all_are_busy_the_first_that_is_free_is_waited_for() {
     let (long, short) = (filling(&full, 3600).await, filling(&full, 1).await);
     let tool = tool(&with_qwen(&[long.url(), short.url()]), ToolKind::Edit);
     let begun = Instant::now();
-    let drawing = tool.run(&edit("snow"), &with_parent(png()));
+    let (call, context) = (edit("snow"), with_parent(png()));
     let drawing = async {
-        let (made, ()) = tokio::join!(drawing, async {
+        let (made, ()) = tokio::join!(tool.run(&call, &context), async {
             while short.seen().is_empty() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
