@@ -186,7 +186,10 @@ impl PictureTraining {
             ("learning_rate", self.learning_rate),
             ("checkpoint_every", self.checkpoint_every as f64),
         ];
-        if let Some((field, value)) = positive.iter().find(|(_, value)| !(*value > 0.0)) {
+        if let Some((field, value)) = positive
+            .iter()
+            .find(|(_, value)| value.is_nan() || *value <= 0.0)
+        {
             return Err(TrainError::Config {
                 field,
                 reason: format!("{value} is not above 0"),
