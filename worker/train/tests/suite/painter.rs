@@ -42,13 +42,14 @@ fn scene(thing: Thing, colour: Colour, setting: Setting) -> Scene {
 
 fn mean(pixels: &[[f32; 3]], counts: impl Fn(usize) -> bool) -> [f32; 3] {
     let (mut sum, mut count) = ([0.0; 3], 0.0);
-    for (index, pixel) in pixels
+    for (_, pixel) in pixels
         .iter()
         .enumerate()
         .filter(|(index, _)| counts(*index))
     {
-        let _ = index;
-        (0..3).for_each(|channel| sum[channel] += pixel[channel]);
+        for (sum, value) in sum.iter_mut().zip(pixel) {
+            *sum += value;
+        }
         count += 1.0;
     }
     sum.map(|value| value / count)

@@ -162,8 +162,8 @@ pub fn blur(pixels: &Pixels, radius: usize) -> Pixels {
                 let mut sum = [0.0; 3];
                 for near in from..=to {
                     let pixel = pixels[line * other + near * stride];
-                    for channel in 0..3 {
-                        sum[channel] += pixel[channel];
+                    for (sum, value) in sum.iter_mut().zip(pixel) {
+                        *sum += value;
                     }
                 }
                 out[line * other + at * stride] = sum.map(|value| value / (to - from + 1) as f32);
