@@ -7,7 +7,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
 use illumine_models::qwen_image::vae::QwenImageVae;
 use illumine_models::save::WeightType;
-use image::RgbImage;
+use image::{RgbImage, imageops};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -149,7 +149,7 @@ impl VaeTrainer {
         let first = self.step * config.batch as u64;
         let pictures: Vec<RgbImage> = (0..config.batch as u64)
             .into_par_iter()
-            .map(|number| source.picture(first + number))
+            .map(|number| self.piece(source.picture(first + number), first + number))
             .collect();
         let pictures = pictures_to_tensor(&pictures, &self.device);
         let [batch, rows, columns, _] = pictures.dims();
@@ -197,6 +197,22 @@ impl VaeTrainer {
             grad_norm,
             pictures_per_s: batch as f64 / begun.elapsed().as_secs_f64().max(1e-9),
         })
+    }
+
+    /// The piece of picture `number` that this update sees.
+    fn piece(&self, picture: RgbImage, number: u64) -> RgbImage {
+        let config = &self.config;
+        let early = (self.step as f64) < config.crop_share * config.steps as f64;
+        let (width, height) = picture.dimensions();
+        match config.crop.filter(|_| early) {
+            Some(side) if side < width && side < height => {
+                let place = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                let left = (place >> 40) as u32 % (width - side + 1);
+                let top = (place >> 16) as u32 % (height - side + 1);
+                imageops::crop_imm(&picture, left, top, side, side).to_image()
+            }
+            _ => picture,
+        }
     }
 
     /// Trains to the last update, with checkpoints in `folder`.

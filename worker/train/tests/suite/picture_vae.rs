@@ -34,6 +34,8 @@ fn config(steps: u64) -> VaeTraining {
             ..VaeConfig::default()
         },
         batch: 4,
+        crop: Some(8),
+        crop_share: 0.3,
         steps,
         learning_rate: 5e-3,
         warmup: 5,
