@@ -3,8 +3,10 @@
 //! tools of `illumine generate`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::io::{BufRead, BufReader, Cursor};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,29 +16,7 @@ use image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/tests/fixtures/qwen_image/pipeline")
-}
-
-/// A pipeline's folder: `generation`, `edit` or `edit_plus`.
-fn folder(name: &str) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    for part in std::fs::read_dir(fixtures()).unwrap() {
-        let part = part.unwrap();
-        if !part.path().is_dir() {
-            continue;
-        }
-        let to = dir.path().join(part.file_name());
-        std::fs::create_dir(&to).unwrap();
-        for file in std::fs::read_dir(part.path()).unwrap() {
-            let file = file.unwrap();
-            std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
-        }
-    }
-    let index = fixtures().join(format!("{name}.json"));
-    std::fs::copy(index, dir.path().join("model_index.json")).unwrap();
-    dir
-}
+use self::support::pipeline::{fixtures, folder};
 
 struct Server {
     child: Child,

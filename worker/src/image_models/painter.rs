@@ -7,7 +7,7 @@ use illumine_config::Config;
 use illumine_models::ModelError;
 use illumine_models::qwen_image::studio::{Studio, StudioConfig, StudioEvent};
 use illumine_models::qwen_image::{DrawRequest, ImageMode, LoadOptions};
-use illumine_tools::painter::{PaintOrder, PaintWatch, Painted, Painter, Painters};
+use illumine_tools::painter::{Named, PaintOrder, PaintWatch, Painted, Painter, Painters};
 use illumine_tools::{Picture, ToolError};
 
 use super::{Drawing, ModelSpec, Opened, decode, open, png};
@@ -25,17 +25,20 @@ struct Source {
     opened: Mutex<Option<Opened>>,
 }
 
-/// The painters that the configuration names.
+/// The painters that the configuration names. Their folders are looked at, no more.
 pub fn painters(config: &Config) -> Painters {
-    let painter = |spec: &Option<String>, mode| {
+    let painter = |spec: &Option<String>, mode| -> Named {
         let spec = spec.as_deref().filter(|spec| !spec.trim().is_empty())?;
         let spec = ModelSpec::parse(spec, &config.worker.device);
+        if let Err(error) = spec.check(mode) {
+            return Some(Err(format!("{error:#}")));
+        }
         let source = Arc::new(Source {
             spec,
             mode,
             opened: Mutex::new(None),
         });
-        Some(Arc::new(StudioPainter(source)) as Arc<dyn Painter>)
+        Some(Ok(Arc::new(StudioPainter(source))))
     };
     Painters {
         diffusion: painter(&config.tools.diffusion_model, ImageMode::Generation),

@@ -1,6 +1,8 @@
 //! `illumine llm-server` as a process.
 #![allow(dead_code)]
 
+pub mod pipeline;
+
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -85,7 +87,7 @@ impl Server {
     }
 }
 
-/// Runs a script of `infra/parity` with OpenAI's own client.
+/// Runs a script of `infra/parity` with the Python that has OpenAI's own client.
 pub fn run_client(script: &str, arguments: &[impl AsRef<OsStr>]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let python = std::env::var_os("ILLUMINE_OPENAI_PYTHON").map_or_else(

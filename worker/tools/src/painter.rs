@@ -56,9 +56,13 @@ pub trait Painter: Send + Sync + std::fmt::Debug {
     async fn paint(&self, order: PaintOrder, watch: PaintWatch) -> Result<Painted, ToolError>;
 }
 
-/// The painters of the two tools, where there are any.
+/// A painter, or why the model that the configuration names cannot paint; none where it
+/// names none.
+pub type Named = Option<Result<Arc<dyn Painter>, String>>;
+
+/// The painters of the two tools.
 #[derive(Clone, Debug, Default)]
 pub struct Painters {
-    pub diffusion: Option<Arc<dyn Painter>>,
-    pub edit: Option<Arc<dyn Painter>>,
+    pub diffusion: Named,
+    pub edit: Named,
 }

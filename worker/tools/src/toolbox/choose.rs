@@ -19,7 +19,7 @@ use crate::edit::burn::BurnEdit;
 use crate::edit::openai::OpenAiEdits;
 use crate::edit::qwen::QwenEdit;
 use crate::fetch::PictureFetcher;
-use crate::painter::Painter;
+use crate::painter::{Named, Painter};
 use crate::search::Finder;
 use crate::search::library::{LibrarySearch, LibrarySource};
 use crate::search::openverse::Openverse;
@@ -51,11 +51,7 @@ pub(super) fn search(
     runner(ToolKind::Search, &settings.search, ALL, build, tuning)
 }
 
-pub(super) fn diffusion(
-    settings: &ToolSettings,
-    painter: Option<&Arc<dyn Painter>>,
-    tuning: &Tuning,
-) -> Runner {
+pub(super) fn diffusion(settings: &ToolSettings, painter: &Named, tuning: &Tuning) -> Runner {
     let fetcher = &fetcher(settings, tuning);
     let timeout = draw_timeout(settings);
     let build = |name: &str| -> Chosen {
@@ -93,11 +89,7 @@ pub(super) fn diffusion(
     )
 }
 
-pub(super) fn edit(
-    settings: &ToolSettings,
-    painter: Option<&Arc<dyn Painter>>,
-    tuning: &Tuning,
-) -> Runner {
+pub(super) fn edit(settings: &ToolSettings, painter: &Named, tuning: &Tuning) -> Runner {
     let fetcher = &fetcher(settings, tuning);
     let timeout = draw_timeout(settings);
     let build = |name: &str| -> Chosen {
@@ -128,11 +120,12 @@ pub(super) fn edit(
 /// The model of this process is the last resort: servers are what a team sets up.
 const DRAWING: &[&str] = &["qwen", "ark", "openai", "burn"];
 
-fn present(
-    painter: Option<&Arc<dyn Painter>>,
-    variable: &'static str,
-) -> Result<Arc<dyn Painter>, Missing> {
-    painter.map(Arc::clone).ok_or_else(|| unset(variable))
+fn present(painter: &Named, variable: &'static str) -> Result<Arc<dyn Painter>, Missing> {
+    match painter {
+        Some(Ok(painter)) => Ok(Arc::clone(painter)),
+        Some(Err(reason)) => Err(wrong(format!("{variable}: {reason}"), variable)),
+        None => Err(unset(variable)),
+    }
 }
 
 /// The named backends, or all that are set when none is named.

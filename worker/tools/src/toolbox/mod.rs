@@ -114,12 +114,8 @@ impl Toolbox {
         Self {
             tools: vec![
                 Arc::new(choose::search(settings, library, &tuning)),
-                Arc::new(choose::diffusion(
-                    settings,
-                    painters.diffusion.as_ref(),
-                    &tuning,
-                )),
-                Arc::new(choose::edit(settings, painters.edit.as_ref(), &tuning)),
+                Arc::new(choose::diffusion(settings, &painters.diffusion, &tuning)),
+                Arc::new(choose::edit(settings, &painters.edit, &tuning)),
             ],
         }
     }

@@ -6,6 +6,7 @@ mod drawing;
 mod editing;
 mod finding;
 mod library;
+mod painting;
 mod pool;
 mod running;
 mod servers;

@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use illumine_config::{Config, ToolSettings};
 use illumine_guard::Resolve;
+use illumine_tools::painter::Painter;
 use illumine_tools::{
     ImageTool, Painters, Picture, Retry, ToolContext, ToolError, ToolImage, Toolbox, Tuning,
 };
@@ -156,6 +157,20 @@ pub fn tool(settings: &ToolSettings, kind: ToolKind) -> Arc<dyn ImageTool> {
 
 pub fn tuned(settings: &ToolSettings, kind: ToolKind, tuning: Tuning) -> Arc<dyn ImageTool> {
     let toolbox = Toolbox::without_code(settings, None, &Painters::default(), tuning);
+    Arc::clone(toolbox.get(kind).unwrap())
+}
+
+/// With a painter for both of the drawing tools.
+pub fn painted(
+    settings: &ToolSettings,
+    kind: ToolKind,
+    painter: Arc<dyn Painter>,
+) -> Arc<dyn ImageTool> {
+    let painters = Painters {
+        diffusion: Some(Ok(Arc::clone(&painter))),
+        edit: Some(Ok(painter)),
+    };
+    let toolbox = Toolbox::without_code(settings, None, &painters, tuning());
     Arc::clone(toolbox.get(kind).unwrap())
 }
 
