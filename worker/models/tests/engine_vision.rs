@@ -4,7 +4,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use illumine_models::constrain::{Constraint, Grammar};
 use illumine_models::device::Device;
@@ -215,10 +215,22 @@ fn constraints_stops_and_cancelling_are_the_engines() {
     let sure = text.trim_end_matches('\u{FFFD}');
     assert!(start.run(sure.as_bytes()).is_some(), "{text}");
 
-    let stream = engine.stream(request(&all, 2)).unwrap();
-    stream.cancel();
-    let (_, _, summary) = collect(stream);
+    // The first token's listener holds the engine until the request is cancelled.
+    let (go, wait) = mpsc::channel::<()>();
+    let (sender, summaries) = mpsc::channel();
+    let sink = move |event| {
+        match event {
+            Event::Finished(summary) => sender.send(summary).unwrap(),
+            _ => drop(wait.recv()),
+        }
+        ControlFlow::Continue(())
+    };
+    let cancel = engine.submit(request(&all, 2), Box::new(sink)).unwrap();
+    cancel.cancel();
+    drop(go);
+    let summary = summaries.recv().unwrap();
     assert_eq!(summary.finish_reason, FinishReason::Cancelled);
+    assert!(summary.completion_tokens <= 1, "{summary:?}");
 }
 
 #[test]

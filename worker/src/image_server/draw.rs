@@ -78,20 +78,23 @@ async fn answer(
     let followed = server.progress.follow(body.id, &drawings)?;
     let accepted = drawings.iter().map(|one| &one.accepted.request);
     let seeds: Vec<u64> = accepted.map(|request| request.seed).collect();
-    if let Some(first) = drawings.first() {
-        notes.extend(first.accepted.notes.iter().cloned());
+    // As they were drawn: what was not named is told too.
+    let mut answer = json!({"status": "success", "seeds": seeds});
+    if let Some(accepted) = drawings.first().map(|one| &one.accepted) {
+        notes.extend(accepted.notes.iter().cloned());
+        answer["width"] = json!(accepted.request.width);
+        answer["height"] = json!(accepted.request.height);
+        answer["num_inference_steps"] = json!(accepted.request.steps);
+        answer["guidance_scale"] = json!(accepted.request.guidance);
     }
     let waits = drawings
         .into_iter()
         .enumerate()
         .map(|(index, drawing)| finish(&server, drawing, index, &followed));
     let images = try_join_all(waits).await?;
-    Ok(Json(json!({
-        "status": "success",
-        "images": images,
-        "seeds": seeds,
-        "notes": notes,
-    })))
+    answer["images"] = json!(images);
+    answer["notes"] = json!(notes);
+    Ok(Json(answer))
 }
 
 /// Asks for `count` pictures with seeds in a row; all are taken in, or none.

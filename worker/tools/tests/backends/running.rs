@@ -29,6 +29,7 @@ async fn nothing_set_is_stated_with_its_remedy() {
                 "QWEN_IMAGE_SERVER_URL",
                 "ARK_API_KEY",
                 "ILLUMINE_OPENAI_IMAGES_API_KEY",
+                "ILLUMINE_DIFFUSION_MODEL",
             ],
         ),
         (
@@ -37,6 +38,7 @@ async fn nothing_set_is_stated_with_its_remedy() {
                 "QWEN_EDIT_SERVER_URL",
                 "ARK_API_KEY",
                 "ILLUMINE_OPENAI_IMAGES_API_KEY",
+                "ILLUMINE_EDIT_MODEL",
             ],
         ),
     ] {

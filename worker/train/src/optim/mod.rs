@@ -14,7 +14,7 @@ use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimiz
 use burn::tensor::{Gradients, Tensor};
 
 pub use average::{Average, weights, with_weights};
-pub use state::{load_tensors, save_tensors};
+pub use state::{load_tensors, recover_folder, replace_folder, save_tensors};
 
 /// What the optimizer is told.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -53,6 +53,41 @@ pub fn load_tensors(path: &Path, device: &Device) -> Result<HashMap<String, Tens
     Ok(tensors.tensors().into_iter().map(read).collect())
 }
 
+/// Puts the finished folder `part` in the place of `folder`. At every moment one of
+/// the two versions is whole: a run that is killed in between finds the old one with
+/// [`recover_folder`].
+///
+/// # Errors
+/// [`TrainError::Io`].
+pub fn replace_folder(part: &Path, folder: &Path) -> Result<()> {
+    let old = folder.with_extension("old");
+    let io = |path: &Path, error| TrainError::io(path, error);
+    if folder.exists() {
+        if old.exists() {
+            std::fs::remove_dir_all(&old).map_err(|error| io(&old, error))?;
+        }
+        std::fs::rename(folder, &old).map_err(|error| io(folder, error))?;
+    }
+    std::fs::rename(part, folder).map_err(|error| io(folder, error))?;
+    if old.exists() {
+        std::fs::remove_dir_all(&old).map_err(|error| io(&old, error))?;
+    }
+    Ok(())
+}
+
+/// Brings back what [`replace_folder`] had put aside when it was killed. Whether there
+/// is a folder.
+///
+/// # Errors
+/// [`TrainError::Io`].
+pub fn recover_folder(folder: &Path) -> Result<bool> {
+    let old = folder.with_extension("old");
+    if !folder.exists() && old.exists() {
+        std::fs::rename(&old, folder).map_err(|error| TrainError::io(&old, error))?;
+    }
+    Ok(folder.is_dir())
+}
+
 impl ModuleAdamW {
     /// The state by name.
     pub fn tensors(&self) -> Vec<(String, Tensor<1>)> {
@@ -107,5 +142,34 @@ impl Average {
         self.values = (0..)
             .map_while(|index| tensors.remove(&format!("average.{index}")))
             .collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_replaced_whole_and_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, part) = (dir.path().join("run"), dir.path().join("run.part"));
+        assert!(!recover_folder(&folder).unwrap());
+        for version in ["one", "two"] {
+            std::fs::create_dir(&part).unwrap();
+            std::fs::write(part.join("version"), version).unwrap();
+            replace_folder(&part, &folder).unwrap();
+            assert_eq!(
+                std::fs::read_to_string(folder.join("version")).unwrap(),
+                version
+            );
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        }
+        // Killed between the two renames.
+        std::fs::rename(&folder, folder.with_extension("old")).unwrap();
+        assert!(recover_folder(&folder).unwrap());
+        assert_eq!(
+            std::fs::read_to_string(folder.join("version")).unwrap(),
+            "two"
+        );
     }
 }

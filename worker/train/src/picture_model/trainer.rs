@@ -193,10 +193,7 @@ impl PictureTrainer {
         let text = serde_json::to_string_pretty(&state)
             .map_err(|error| TrainError::checkpoint(&path, error))?;
         std::fs::write(&path, text).map_err(|error| io(&path, error))?;
-        if folder.exists() {
-            std::fs::remove_dir_all(folder).map_err(|error| io(folder, error))?;
-        }
-        std::fs::rename(&part, folder).map_err(|error| io(folder, error))
+        optim::replace_folder(&part, folder)
     }
 
     /// One update, from a batch of each kind.

@@ -116,11 +116,8 @@ impl VaeTrainer {
     /// [`TrainError::Io`], [`TrainError::Checkpoint`], [`TrainError::Model`].
     pub fn checkpoint(&self, folder: &Path) -> Result<()> {
         let part = folder.with_extension("part");
-        for leftover in [&part, &folder.to_owned()] {
-            if leftover.exists() && leftover != folder {
-                std::fs::remove_dir_all(leftover)
-                    .map_err(|error| TrainError::io(leftover, error))?;
-            }
+        if part.exists() {
+            std::fs::remove_dir_all(&part).map_err(|error| TrainError::io(&part, error))?;
         }
         self.model.save(&part, WeightType::F32)?;
         optim::save_tensors(&part.join(OPTIMIZER), &self.optimizer.tensors())?;
@@ -133,10 +130,7 @@ impl VaeTrainer {
         let text = serde_json::to_string_pretty(&state)
             .map_err(|error| TrainError::checkpoint(&path, error))?;
         std::fs::write(&path, text).map_err(|error| TrainError::io(&path, error))?;
-        if folder.exists() {
-            std::fs::remove_dir_all(folder).map_err(|error| TrainError::io(folder, error))?;
-        }
-        std::fs::rename(&part, folder).map_err(|error| TrainError::io(folder, error))
+        optim::replace_folder(&part, folder)
     }
 
     /// One update.

@@ -185,7 +185,7 @@ fn the_products_pipelines_load_the_folders_and_follow_the_prompt() {
     let device = Device::flex();
     let workshop = workshop(&device);
     let run = tempfile::tempdir().unwrap();
-    let mut trainer = PictureTrainer::new(config(6), 4, &device).unwrap();
+    let mut trainer = PictureTrainer::new(config(40), 4, &device).unwrap();
     trainer
         .run(workshop.material(), run.path(), |_, _| Ok(()))
         .unwrap();

@@ -96,8 +96,9 @@ impl QwenImageVae {
         })
     }
 
-    /// The pictures `[batch, rows, columns, colours]` of latents, numbers in -1..1.
-    /// In tiles where the picture is larger than one and `tiling` is given.
+    /// The pictures `[batch, rows, columns, colours]` of latents, numbers in -1..1; in
+    /// tiles where the picture is larger than one and `tiling` is given, and then, as in
+    /// the reference, not cut to that range.
     ///
     /// # Errors
     /// [`ModelError::Request`] for latents of another number of channels.

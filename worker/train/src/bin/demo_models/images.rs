@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use illumine_models::device;
 use illumine_models::qwen_image::vae::QwenImageVae;
 use illumine_models::save::WeightType;
+use illumine_train::optim::recover_folder;
 use illumine_train::painter::{Painter, SIDE, paint, to_image};
 use illumine_train::picture_eval::{Classifier, ClassifierTraining, Pipelines, report, train};
 use illumine_train::picture_model::batch::Prompts;
@@ -153,7 +154,7 @@ impl Run {
             to_image(&paint(&scene).pixels)
         };
         let checkpoint = self.out.join("vae-checkpoint");
-        let mut trainer = match checkpoint.is_dir() {
+        let mut trainer = match recover_folder(&checkpoint)? {
             true => VaeTrainer::resume(&checkpoint, steps, &self.device)?,
             false => {
                 let config = VaeTraining {
@@ -222,7 +223,7 @@ impl Run {
         let prompts = Prompts::new(vocabulary::chat_tokenizer(tokenizer.clone())?)?;
         let run = self.out.join("transformer");
         let checkpoint = run.join("checkpoint");
-        let mut trainer = match checkpoint.is_dir() {
+        let mut trainer = match recover_folder(&checkpoint)? {
             true => PictureTrainer::resume(&checkpoint, config.clone(), &self.device)?,
             false => PictureTrainer::new(config.clone(), vae.config.z_dim, &self.device)?,
         };
