@@ -49,7 +49,13 @@ async fn answer(
     let body = Body::read(&body, mode == ImageMode::Edit)?;
     let info = server.studio.info();
     let mut notes = Vec::new();
-    let mut pictures = Vec::with_capacity(body.pictures.len());
+    // Before any is decoded: a small file may hold a large picture.
+    let (count, most) = (body.pictures.len(), info.most_pictures);
+    if count > most {
+        let message = format!("image_b64 has {count} pictures; this model takes up to {most}");
+        return Err(ApiError::field("image_b64", message));
+    }
+    let mut pictures = Vec::with_capacity(count);
     for picture in &body.pictures {
         let (picture, animated) = read_picture(&server, picture).await?;
         pictures.push(picture);
