@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use fantoccini::elements::Element;
@@ -86,6 +86,39 @@ impl Browser {
             .for_element(Locator::Css(&selector))
             .await
             .with_context(|| format!("no {test_id} on the page"))
+    }
+
+    /// The visible text of the element with this `data-testid`, once there is any: a
+    /// dialog is in the page, and without text, before it opens.
+    ///
+    /// # Errors
+    /// If none appears.
+    pub async fn text(&self, test_id: &str) -> Result<String> {
+        self.text_at(&format!("[data-testid=\"{test_id}\"]")).await
+    }
+
+    /// The same of the first element that `selector` names.
+    ///
+    /// # Errors
+    /// If none appears.
+    pub async fn text_at(&self, selector: &str) -> Result<String> {
+        let give_up = Instant::now() + LIMIT;
+        loop {
+            let text = self.visible_text(selector).await;
+            match text {
+                Ok(text) if !text.trim().is_empty() => return Ok(text),
+                // The page may replace an element while it is read.
+                Ok(_) | Err(_) if Instant::now() < give_up => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Ok(_) => bail!("{selector} shows no text"),
+                Err(error) => return Err(error).context(format!("no text at {selector}")),
+            }
+        }
+    }
+
+    async fn visible_text(&self, selector: &str) -> Result<String> {
+        Ok(self.client.find(Locator::Css(selector)).await?.text().await?)
     }
 
     /// How many elements have this `data-testid` now.

@@ -95,14 +95,7 @@ async fn a_person_writes_a_document_and_finds_it_again() {
     // Pictures fade in.
     tokio::time::sleep(Duration::from_secs(1)).await;
     browser.screenshot("document").await.unwrap();
-    let text = browser
-        .client
-        .find(fantoccini::Locator::Css("main"))
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let text = browser.text_at("main").await.unwrap();
     assert!(text.contains("By noon the quay is quiet again."), "{text}");
     assert!(
         text.contains("QWEN_IMAGE_SERVER_URL"),
@@ -124,13 +117,7 @@ async fn a_person_writes_a_document_and_finds_it_again() {
         .click()
         .await
         .unwrap();
-    let provenance = browser
-        .find("provenance")
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let provenance = browser.text("provenance").await.unwrap();
     assert!(provenance.contains("library"), "{provenance}");
     tokio::time::sleep(Duration::from_secs(1)).await;
     browser.screenshot("provenance").await.unwrap();
@@ -148,13 +135,7 @@ async fn a_person_writes_a_document_and_finds_it_again() {
     wait_for_count(&browser, "gallery-card", 1).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     browser.screenshot("gallery").await.unwrap();
-    let card = browser
-        .find("gallery-card")
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let card = browser.text("gallery-card").await.unwrap();
     assert!(card.contains("harbour"), "{card}");
 }
 
@@ -190,13 +171,7 @@ async fn a_running_document_is_cancelled_from_the_page() {
         .wait(&id, &["cancelled"], Duration::from_secs(20))
         .await
         .unwrap();
-    let text = browser
-        .find("block-text")
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let text = browser.text("block-text").await.unwrap();
     assert!(text.contains("It goes on"), "{text}");
 }
 
@@ -248,17 +223,18 @@ async fn the_embedded_policy_illustrates_a_report_that_is_typed_in() {
     wait_for_count(&browser, "cancel", 0).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     browser.screenshot("embedded-document").await.unwrap();
-    let heading = browser
-        .client
-        .find(fantoccini::Locator::Css("main h1"))
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let heading = browser.text_at("main h1").await.unwrap();
     assert!(heading.to_lowercase().contains("coffee"), "{heading}");
     let widths = "return [...document.querySelectorAll('[data-testid=image-ready] img')].map(image => image.naturalWidth)";
-    let widths = browser.client.execute(widths, vec![]).await.unwrap();
     let shown = |width: &serde_json::Value| width.as_u64().is_some_and(|width| width > 100);
-    assert!(widths.as_array().unwrap().iter().all(shown), "{widths}");
+    // A picture's bytes come after its place in the page.
+    let mut all = serde_json::Value::Null;
+    for _ in 0..100 {
+        all = browser.client.execute(widths, vec![]).await.unwrap();
+        if all.as_array().unwrap().iter().all(shown) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("pictures do not load: their widths are {all}");
 }
