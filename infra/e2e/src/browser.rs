@@ -118,7 +118,12 @@ impl Browser {
     }
 
     async fn visible_text(&self, selector: &str) -> Result<String> {
-        Ok(self.client.find(Locator::Css(selector)).await?.text().await?)
+        Ok(self
+            .client
+            .find(Locator::Css(selector))
+            .await?
+            .text()
+            .await?)
     }
 
     /// How many elements have this `data-testid` now.

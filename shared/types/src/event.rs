@@ -49,6 +49,9 @@ pub enum EventKind {
     ToolProgress {
         index: usize,
         fraction: f32,
+        /// A small picture of where it stands, as a `data:image/png;base64,` URL.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        preview: Option<String>,
     },
     ToolFinished {
         index: usize,

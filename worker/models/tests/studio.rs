@@ -52,6 +52,12 @@ impl ImagePipeline for Plain {
         match batch[0].prompt.as_str() {
             "panic" => panic!("the brush broke"),
             "fail" => return Err(ModelError::Engine("out of paint".to_owned())),
+            "refuse" => {
+                return Err(ModelError::Request {
+                    field: "prompt",
+                    reason: "has no words that can be drawn".to_owned(),
+                });
+            }
             _ => {}
         }
         let steps = batch[0].steps;
@@ -312,9 +318,46 @@ fn a_failure_is_of_its_batch_alone() {
         finished(&ask(&studio, request(7), false)).get_pixel(0, 0).0[0],
         7
     );
-    assert_eq!(studio.metrics().failed_total, 2);
+    let metrics = studio.metrics();
+    assert_eq!(metrics.failed_total, 2);
+    assert_eq!(metrics.loads_total, 2, "one that panicked draws no more");
+    let heard = ask(&studio, prompt("refuse"), false);
+    let StudioEvent::Failed(error) = last(&heard) else {
+        panic!("drawn");
+    };
+    assert_eq!(error.code(), "model_request_invalid");
     let error = studio.submit(prompt(""), false, Box::new(|_| ControlFlow::Continue(())));
     assert_eq!(error.unwrap_err().code(), "model_request_invalid");
+}
+
+#[test]
+fn pictures_that_wait_take_so_much_memory_and_no_more() {
+    let config = StudioConfig {
+        batch: 1,
+        picture_bytes: 1000,
+        ..StudioConfig::default()
+    };
+    let World { studio, .. } = world(20, config);
+    let with = |side: u32| DrawRequest {
+        pictures: vec![RgbImage::new(side, side)],
+        ..request(1)
+    };
+    let first = ask(&studio, request(1), false);
+    while studio.metrics().drawing == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // 1,200 bytes: alone it may wait, however large.
+    let second = ask(&studio, with(20), false);
+    let sink = || Box::new(|_| ControlFlow::Continue(()));
+    let refused = studio.submit(with(1), false, sink());
+    let Err(ModelError::PicturesBusy { bytes, limit }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!((bytes, limit), (1200, 1000));
+    let plain = ask(&studio, request(2), false);
+    for heard in [&first, &second, &plain] {
+        finished(heard);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use illumine_models::device::{Device, parse_device};
+use illumine_models::device::{Device, parse_device_and_precision};
 use illumine_models::engine::default_budget;
 use illumine_models::qwen_image::studio::{Opener, Studio, StudioConfig};
 use illumine_models::qwen_image::{ImageMode, ImagePipeline, LoadOptions, ModelIndex, QwenImage};
@@ -35,11 +35,19 @@ impl ModelSpec {
         }
     }
 
+    /// The weights of a picture model keep their own numbers: a choice for those of
+    /// the policy, as in `flex:int8`, names the device alone.
+    fn device(&self) -> anyhow::Result<Device> {
+        let (device, _) = parse_device_and_precision(&self.device)?;
+        Ok(device)
+    }
+
     /// Whether a model for `mode` is there, by its folder's index alone.
     ///
     /// # Errors
     /// What is missing or wrong, naming file and field, and what helps.
     pub fn check(&self, mode: ImageMode) -> anyhow::Result<()> {
+        self.device()?;
         let folder = Path::new(&self.model);
         ensure!(
             folder.is_dir(),
@@ -81,9 +89,9 @@ pub fn open(
     config: StudioConfig,
     options: &LoadOptions,
 ) -> anyhow::Result<Opened> {
-    let device = parse_device(&spec.device)?;
-    let folder = PathBuf::from(&spec.model);
     spec.check(mode)?;
+    let device = spec.device()?;
+    let folder = PathBuf::from(&spec.model);
     let options = options.clone();
     // What is free on a GPU is not known here.
     let on_cpu = device == Device::flex();
@@ -120,6 +128,13 @@ mod tests {
         assert_eq!(spec("burn:/models/q@cuda:1"), pair("/models/q", "cuda:1"));
         assert_eq!(spec("/a@b/c"), pair("/a@b/c", "flex"));
         assert_eq!(spec("/a@b/c@libtorch"), pair("/a@b/c", "libtorch"));
+    }
+
+    #[test]
+    fn weights_of_the_policy_choose_no_device_of_pictures() {
+        assert!(ModelSpec::parse("demo", "flex:int8").device().is_ok());
+        let wrong = ModelSpec::parse("demo", "abacus").check(ImageMode::Edit);
+        assert!(format!("{:#}", wrong.unwrap_err()).contains("abacus"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use illumine_models::ModelError;
 use illumine_models::qwen_image::studio::{Studio, StudioConfig, StudioEvent};
 use illumine_models::qwen_image::{DrawRequest, ImageMode, LoadOptions};
 use illumine_tools::painter::{Named, PaintOrder, PaintWatch, Painted, Painter, Painters};
-use illumine_tools::{Picture, ToolError};
+use illumine_tools::{Advance, Picture, ToolError};
 
 use super::{Drawing, ModelSpec, Opened, decode, open, png};
 
@@ -89,7 +89,7 @@ impl Painter for StudioPainter {
             seed: order.seed,
             pictures,
         };
-        let started = Drawing::start(&studio, request, false).await;
+        let started = Drawing::start(&studio, request, true).await;
         let mut drawing = started.map_err(|error| tool_error(error, &studio))?;
         let drawn = loop {
             let event = tokio::select! {
@@ -98,8 +98,14 @@ impl Painter for StudioPainter {
             };
             match event {
                 StudioEvent::Started => {}
-                StudioEvent::Step { step, steps, .. } => {
-                    (watch.progress)(step as f32 / steps.max(1) as f32);
+                StudioEvent::Step {
+                    step,
+                    steps,
+                    preview,
+                } => {
+                    let preview = preview.and_then(|pixels| png(&pixels).ok());
+                    let fraction = step as f32 / steps.max(1) as f32;
+                    (watch.progress)(Advance { fraction, preview });
                 }
                 StudioEvent::Finished(picture) => break picture,
                 StudioEvent::Cancelled => return Err(ToolError::Cancelled),
@@ -139,7 +145,7 @@ async fn blocking<T: Send + 'static>(
 fn tool_error(error: ModelError, studio: &Studio) -> ToolError {
     let (code, message) = (error.code(), error.to_string());
     match error {
-        ModelError::Busy { .. } => ToolError::Transient {
+        ModelError::Busy { .. } | ModelError::PicturesBusy { .. } => ToolError::Transient {
             code,
             message,
             retry_after: Some(studio.retry_after()),

@@ -186,6 +186,8 @@ async fn read_picture(server: &Server, text: &str) -> Result<(RgbImage, bool), A
     let bytes = STANDARD
         .decode(data)
         .map_err(|error| wrong(format!("is not base64: {error}")))?;
+    let turn = server.encoding.acquire().await;
+    let _turn = turn.map_err(|error| wrong(error.to_string()))?;
     let picture = server.checker.check(bytes.into()).await;
     let picture = picture.map_err(|error| wrong(error.to_string()))?;
     let pixels = decode::rgb(&picture).await;

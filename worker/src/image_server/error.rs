@@ -66,7 +66,7 @@ impl ApiError {
                 Self::field(name, format!("{name} {reason}"))
             }
             ModelError::Picture { reason, .. } => Self::field("image_b64", reason.clone()),
-            ModelError::Busy { .. } => Self {
+            ModelError::Busy { .. } | ModelError::PicturesBusy { .. } => Self {
                 retry_after: Some(studio.retry_after().as_secs_f64().ceil() as u64),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             },

@@ -52,7 +52,7 @@ pub struct Server {
     progress: progress::Board,
     /// Pictures that may wait.
     queue: usize,
-    /// Pictures encoded at the same time.
+    /// Pictures encoded or decoded at the same time.
     encoding: Semaphore,
 }
 

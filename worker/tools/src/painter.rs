@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use crate::tool::ProgressSink;
 use crate::{Picture, ToolError};
 
 /// What to paint.
@@ -26,8 +27,8 @@ pub struct PaintOrder {
 #[derive(Clone)]
 pub struct PaintWatch {
     pub cancel: CancellationToken,
-    /// Told the done share, 0..=1, at each step.
-    pub progress: Arc<dyn Fn(f32) + Send + Sync>,
+    /// Told of each step.
+    pub progress: ProgressSink,
 }
 
 /// What was painted, and how.

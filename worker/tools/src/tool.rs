@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use illumine_types::ToolKind;
 use illumine_types::api::ImageOptions;
 use illumine_types::capability::ToolCapability;
@@ -27,6 +28,28 @@ pub struct DrawOptions {
     pub seed: Option<u64>,
 }
 
+/// How far a picture is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Advance {
+    /// The done share, 0..=1.
+    pub fraction: f32,
+    /// A small PNG of where it stands.
+    pub preview: Option<Bytes>,
+}
+
+impl Advance {
+    /// The done share alone.
+    pub const fn share(fraction: f32) -> Self {
+        Self {
+            fraction,
+            preview: None,
+        }
+    }
+}
+
+/// Hears how far a picture is.
+pub type ProgressSink = Arc<dyn Fn(Advance) + Send + Sync>;
+
 /// What surrounds one call.
 #[derive(Clone)]
 pub struct ToolContext {
@@ -34,8 +57,8 @@ pub struct ToolContext {
     /// For `edit`: the picture to change. Absent for the other tools.
     pub parent: Option<Picture>,
     pub cancel: CancellationToken,
-    /// Told the done share, 0..=1, where a backend knows it.
-    pub progress: Arc<dyn Fn(f32) + Send + Sync>,
+    /// Told how far the picture is, where a backend knows it.
+    pub progress: ProgressSink,
 }
 
 impl std::fmt::Debug for ToolContext {

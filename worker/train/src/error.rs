@@ -57,6 +57,9 @@ pub enum TrainError {
         /// NaN or an infinity.
         loss: f64,
     },
+    /// The device failed.
+    #[error("device: {0}")]
+    Device(String),
     /// Training the tokenizer, or using it.
     #[error("tokenizer: {0}")]
     Tokenizer(String),
@@ -75,6 +78,7 @@ impl TrainError {
             Self::Config { .. } => "train_config_invalid",
             Self::Checkpoint { .. } => "train_checkpoint_invalid",
             Self::Diverged { .. } => "train_diverged",
+            Self::Device(_) => "train_device",
             Self::Tokenizer(_) => "train_tokenizer",
             Self::Model(error) => error.code(),
         }

@@ -9,6 +9,7 @@
 //! - [`corpus`]: prompts and documents made from templates, for the demo policy;
 //! - [`tokenizer`]: trains and writes a byte-level BPE with its chat template;
 //! - [`sft`]: supervised fine-tuning with checkpoints that resume exactly;
+//! - [`rl`]: reinforcement learning by GRPO and GSPO;
 //! - [`painter`]: pictures with captions, and edits, from a seed; [`picture_model`]: a
 //!   model that draws and edits them; [`picture_eval`]: whether it does;
 //! - [`picture_vae`]: an autoencoder of pictures; [`optim`]: AdamW over any module;
@@ -26,6 +27,7 @@ pub mod painter;
 pub mod picture_eval;
 pub mod picture_model;
 pub mod picture_vae;
+pub mod rl;
 pub mod sft;
 pub mod tokenizer;
 

@@ -25,8 +25,17 @@ pub fn Placeholder(image: Memo<Option<LiveImage>>, block: ImageBlock) -> impl In
     });
     let fraction = Memo::new(move |_| image.read().as_ref().and_then(|image| image.fraction));
     let percent = move || fraction.get().map(|done| format!("{:.0}", done * 100.0));
+    let preview = Memo::new(move |_| {
+        image
+            .read()
+            .as_ref()
+            .and_then(|image| image.preview.clone())
+    });
     view! {
         <figure class="picture drawing" style:aspect-ratio=aspect.to_string()>
+            {move || preview.get().map(|url| view! {
+                <img class="drawing-preview" data-testid="preview" src=url alt=""/>
+            })}
             <div class="drawing-words">
                 <Icon glyph=Glyph::of(tool)/>
                 <p class="drawing-what">{tool_at_work(tool)}</p>

@@ -59,6 +59,8 @@ pub struct LiveImage {
     pub started_ms: Option<i64>,
     /// Done share in 0..=1, if the tool says.
     pub fraction: Option<f32>,
+    /// Where its drawing stands, as a `data:` URL of a picture.
+    pub preview: Option<String>,
     /// Why it could not be drawn again.
     pub note: Option<String>,
     pub revision: u32,
@@ -70,6 +72,7 @@ impl LiveImage {
             block,
             started_ms: Some(at_ms),
             fraction: None,
+            preview: None,
             note: None,
             revision: 0,
         }
@@ -81,6 +84,7 @@ impl LiveImage {
             block,
             started_ms: None,
             fraction: None,
+            preview: None,
             note: None,
             revision: 0,
         }
@@ -91,18 +95,22 @@ impl LiveImage {
     }
 
     /// Progress never goes back while one picture is drawn.
-    pub fn advance(&mut self, fraction: f32) {
+    pub fn advance(&mut self, fraction: f32, preview: Option<&str>) {
         if !self.is_pending() || !fraction.is_finite() {
             return;
         }
         let before = self.fraction.unwrap_or(0.0);
         self.fraction = Some(fraction.clamp(before, 1.0));
+        if let Some(preview) = preview.filter(|url| is_picture(url)) {
+            self.preview = Some(preview.to_owned());
+        }
         self.revision += 1;
     }
 
     pub fn finish(&mut self, outcome: Outcome) {
         self.block.outcome = outcome;
         self.fraction = None;
+        self.preview = None;
         self.revision += 1;
     }
 
@@ -110,7 +118,15 @@ impl LiveImage {
         self.block.outcome = Outcome::Pending;
         self.started_ms = Some(now_ms);
         self.fraction = None;
+        self.preview = None;
         self.note = None;
         self.revision += 1;
     }
+}
+
+/// Whether `url` holds a picture itself: nothing else is loaded for a preview.
+fn is_picture(url: &str) -> bool {
+    let data = url.strip_prefix("data:image/png;base64,");
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    data.is_some_and(|data| data.bytes().all(letter))
 }

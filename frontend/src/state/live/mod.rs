@@ -93,9 +93,13 @@ impl LiveDocument {
                 };
                 self.put_image(LiveImage::pending(block, at_ms));
             }
-            EventKind::ToolProgress { index, fraction } => {
+            EventKind::ToolProgress {
+                index,
+                fraction,
+                preview,
+            } => {
                 if let Some(image) = self.image_mut(*index) {
-                    image.advance(*fraction);
+                    image.advance(*fraction, preview.as_deref());
                 }
             }
             EventKind::ToolFinished { index, outcome } => {
@@ -219,9 +223,9 @@ impl LiveDocument {
     }
 
     /// How far a picture's redrawing is.
-    pub fn redraw_progress(&mut self, index: usize, fraction: f32) {
+    pub fn redraw_progress(&mut self, index: usize, fraction: f32, preview: Option<&str>) {
         if let Some(image) = self.image_mut(index) {
-            image.advance(fraction);
+            image.advance(fraction, preview);
         }
     }
 

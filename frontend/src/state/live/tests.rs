@@ -93,6 +93,7 @@ fn story() -> Vec<Event> {
         EventKind::ToolProgress {
             index: 0,
             fraction: 0.5,
+            preview: None,
         },
         tool(1),
         finished(0),
@@ -222,7 +223,7 @@ fn a_new_attempt_begins_afresh_and_the_old_worker_is_not_heard() {
 #[test]
 fn progress_never_goes_back_and_ends_with_the_picture() {
     let mut live = told(&story()[..7]);
-    let progress = |fraction| EventKind::ToolProgress { index: 0, fraction };
+    let progress = |fraction| shown(fraction, None);
     live.apply(&event(30, 1, progress(0.2)));
     assert_eq!(live.image(0).unwrap().fraction, Some(0.5));
     live.apply(&event(31, 1, progress(f32::NAN)));
@@ -231,6 +232,37 @@ fn progress_never_goes_back_and_ends_with_the_picture() {
     live.apply(&event(33, 1, finished(0)));
     live.apply(&event(34, 1, progress(0.4)));
     assert_eq!(live.image(0).unwrap().fraction, None);
+}
+
+fn shown(fraction: f32, preview: Option<&str>) -> EventKind {
+    EventKind::ToolProgress {
+        index: 0,
+        fraction,
+        preview: preview.map(str::to_owned),
+    }
+}
+
+#[test]
+fn a_preview_stays_until_the_next_one_and_nothing_is_loaded_for_it() {
+    let mut live = told(&story()[..7]);
+    let png = "data:image/png;base64,iVBORw0KGgo=";
+    live.apply(&event(30, 1, shown(0.6, Some(png))));
+    live.apply(&event(31, 1, shown(0.7, None)));
+    assert_eq!(live.image(0).unwrap().preview.as_deref(), Some(png));
+    for url in [
+        "https://elsewhere.example/a.png",
+        "data:image/svg+xml;base64,PHN2Zz4=",
+        "data:image/png;base64,\" onerror=alert(1)",
+    ] {
+        live.apply(&event(32, 1, shown(0.8, Some(url))));
+        assert_eq!(
+            live.image(0).unwrap().preview.as_deref(),
+            Some(png),
+            "{url}"
+        );
+    }
+    live.apply(&event(33, 1, finished(0)));
+    assert_eq!(live.image(0).unwrap().preview, None);
 }
 
 #[test]
@@ -288,7 +320,7 @@ fn a_redraw_that_fails_leaves_the_picture_and_says_why() {
     live.redraw(0, 50_000);
     assert!(live.image(0).unwrap().is_pending());
     assert_eq!(live.headline(51_000).words, "Drawing again");
-    live.redraw_progress(0, 0.5);
+    live.redraw_progress(0, 0.5, None);
     assert_eq!(live.image(0).unwrap().fraction, Some(0.5));
     live.restore(first.clone(), Some("Too slow.".into()));
     let image = live.image(0).unwrap();

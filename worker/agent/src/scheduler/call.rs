@@ -4,8 +4,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures::FutureExt;
-use illumine_tools::{ImageTool, Picture, ToolContext, ToolError, ToolImage};
+use illumine_tools::{
+    Advance, ImageTool, Picture, ProgressSink, ToolContext, ToolError, ToolImage,
+};
 use illumine_types::document::ParentImage;
 use illumine_types::tool::ToolRequest;
 use illumine_types::{BlobKey, EventKind, Outcome};
@@ -16,6 +20,9 @@ use super::{Place, Surroundings};
 
 /// Progress is told at most so often.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
+
+/// Bytes of a preview; events are kept in memory.
+const LARGEST_PREVIEW: usize = 48 * 1024;
 
 /// The image that an edit changes.
 pub(crate) struct Parent {
@@ -127,11 +134,11 @@ impl Call {
         }
     }
 
-    fn progress(&self, surroundings: &Surroundings) -> Arc<dyn Fn(f32) + Send + Sync> {
+    fn progress(&self, surroundings: &Surroundings) -> ProgressSink {
         let events = surroundings.events.clone();
         let index = self.index;
         let last: Mutex<Option<Instant>> = Mutex::new(None);
-        Arc::new(move |fraction| {
+        Arc::new(move |Advance { fraction, preview }| {
             let now = Instant::now();
             let Ok(mut last) = last.lock() else { return };
             if fraction.is_nan() || last.is_some_and(|last| now - last < PROGRESS_PERIOD) {
@@ -139,7 +146,14 @@ impl Call {
             }
             *last = Some(now);
             let fraction = fraction.clamp(0.0, 1.0);
-            events.send(EventKind::ToolProgress { index, fraction });
+            let preview = preview
+                .filter(|png| png.len() <= LARGEST_PREVIEW)
+                .map(|png| format!("data:image/png;base64,{}", STANDARD.encode(png)));
+            events.send(EventKind::ToolProgress {
+                index,
+                fraction,
+                preview,
+            });
         })
     }
 }

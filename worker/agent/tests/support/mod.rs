@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use illumine_agent::policy::{ChatRequest, Delta, DeltaStream, FinishReason, Policy, PolicyError};
 use illumine_agent::{Agent, AgentSettings, EventSink, GenerationInput, MemoryPictures};
-use illumine_tools::{ImageTool, Picture, ToolContext, ToolError, ToolImage};
+use illumine_tools::{Advance, ImageTool, Picture, ToolContext, ToolError, ToolImage};
 use illumine_types::api::GenerationOptions;
 use illumine_types::capability::ToolCapability;
 use illumine_types::document::{Provenance, Usage};
@@ -186,7 +186,10 @@ impl ImageTool for SlowTool {
         if let Some(parent) = &context.parent {
             self.parents.lock().unwrap().push(parent.bytes.clone());
         }
-        (context.progress)(0.5);
+        (context.progress)(Advance {
+            fraction: 0.5,
+            preview: Some(bytes::Bytes::from_static(b"preview")),
+        });
         tokio::select! {
             () = sleep(self.takes) => {}
             () = context.cancel.cancelled() => return Err(ToolError::Cancelled),

@@ -49,7 +49,7 @@ pub use self::config::CodeConfig;
 use self::pool::Pool;
 use self::sandbox::Failure;
 use self::wire::Order;
-use crate::{ImageTool, ToolContext, ToolError, ToolImage};
+use crate::{Advance, ImageTool, ToolContext, ToolError, ToolImage};
 
 const BACKEND: &str = "sandbox";
 /// Programs are run again when their sandbox was lost, not their fault.
@@ -214,7 +214,7 @@ impl ImageTool for CodeTool {
             .draw(workshop, &Order { program, seed }, cancel)
             .await?;
         let picture = picture::check(png, &self.config).await?;
-        (context.progress)(1.0);
+        (context.progress)(Advance::share(1.0));
         let versions = workshop.versions.iter();
         Ok(ToolImage {
             picture,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use illumine_tools::painter::{PaintOrder, PaintWatch, Painted, Painter, Painters};
-use illumine_tools::{Picture, ToolContext, ToolError, Toolbox};
+use illumine_tools::{Advance, Picture, ToolContext, ToolError, Toolbox};
 use illumine_types::ToolKind;
 use serde_json::json;
 
@@ -33,7 +33,7 @@ impl Painter for Brush {
             "no" => return Err(ToolError::permanent("model_load", "no canvas")),
             _ => {}
         }
-        (1..=4_u8).for_each(|step| (watch.progress)(f32::from(step) / 4.0));
+        (1..=4_u8).for_each(|step| (watch.progress)(Advance::share(f32::from(step) / 4.0)));
         let bytes = png();
         let picture = illumine_guard::picture::inspect_blocking(bytes.into(), Default::default());
         Ok(Painted {
@@ -64,7 +64,7 @@ async fn options_reach_the_painter_and_provenance_tells_how_it_painted() {
     context.options.image.guidance = Some(3.0);
     context.progress = {
         let heard = Arc::clone(&heard);
-        Arc::new(move |share| heard.lock().unwrap().push(share))
+        Arc::new(move |advance| heard.lock().unwrap().push(advance.fraction))
     };
     let made = tool.run(&draw("a red fox"), &context).await.unwrap();
     assert_eq!(*heard.lock().unwrap(), [0.25, 0.5, 0.75, 1.0]);

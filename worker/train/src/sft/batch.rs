@@ -87,6 +87,11 @@ fn group(mut rows: Vec<Vec<Encoded>>, max_tokens: usize) -> Vec<Vec<Vec<Encoded>
     groups
 }
 
+/// One example a row, padded on the right.
+pub(crate) fn padded(rows: &[Vec<Encoded>]) -> MicroBatch {
+    build(rows, Layout::Bucket)
+}
+
 fn build(rows: &[Vec<Encoded>], layout: Layout) -> MicroBatch {
     let width = rows.iter().map(|row| length(row)).max().unwrap_or(0);
     let cells = rows.len() * width;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
+use crate::optim::AdamWOptions;
 
 /// How examples share a micro-batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +91,17 @@ impl Default for SftConfig {
 }
 
 impl SftConfig {
+    /// The optimizer's numbers.
+    pub fn optimizer(&self) -> AdamWOptions {
+        AdamWOptions {
+            beta_1: self.beta_1,
+            beta_2: self.beta_2,
+            epsilon: self.epsilon,
+            weight_decay: self.weight_decay,
+            max_norm: self.max_grad_norm,
+        }
+    }
+
     /// Checks each value.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use burn::tensor::{Gradients, Tensor};
 use illumine_models::Qwen3;
 use illumine_models::qwen3::weights::Slot;
 
-use super::config::SftConfig;
+use crate::optim::AdamWOptions;
 
 /// One gradient a parameter, `None` where the loss does not depend on it.
 #[derive(Debug, Default)]
@@ -98,7 +98,7 @@ impl std::fmt::Debug for ModelAdamW {
 
 impl ModelAdamW {
     /// No step taken yet.
-    pub fn new(config: &SftConfig) -> Self {
+    pub fn new(config: &AdamWOptions) -> Self {
         let adamw = |weight_decay: f32| {
             AdamWConfig::new()
                 .with_beta_1(config.beta_1)

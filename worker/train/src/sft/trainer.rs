@@ -52,7 +52,7 @@ impl<S: ExampleSource> Trainer<S> {
             }
         };
         Ok(Self {
-            optimizer: ModelAdamW::new(&config),
+            optimizer: ModelAdamW::new(&config.optimizer()),
             state: checkpoint::RunState::default(),
             model,
             model_config,

@@ -8,6 +8,7 @@ mod picture_eval;
 mod picture_model;
 mod picture_vae;
 mod resume;
+mod rl_parity;
 mod sft_parity;
 mod sft_parts;
 mod tokenizer;

@@ -56,9 +56,12 @@ impl Session {
             return;
         }
         match event {
-            EventKind::ToolProgress { fraction, .. } => {
-                self.live
-                    .update_value(|live| live.redraw_progress(index, fraction));
+            EventKind::ToolProgress {
+                fraction, preview, ..
+            } => {
+                self.live.update_value(|live| {
+                    live.redraw_progress(index, fraction, preview.as_deref());
+                });
                 self.show();
             }
             EventKind::Completed => {

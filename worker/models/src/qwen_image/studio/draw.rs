@@ -25,7 +25,7 @@ pub(super) fn run(shared: &Shared) {
             Ok(pipeline) => pipeline,
             Err(error) => {
                 let jobs: Vec<Job> = shared.lock().queue.drain().collect();
-                fail(shared, jobs, &error.to_string());
+                fail(shared, jobs, &error);
                 continue;
             }
         };
@@ -54,7 +54,7 @@ pub(super) fn run(shared: &Shared) {
         state.last_used = Instant::now();
     }
     let jobs: Vec<Job> = shared.lock().queue.drain().collect();
-    fail(shared, jobs, "the studio has closed");
+    fail(shared, jobs, &engine("the studio has closed"));
 }
 
 enum Woken {
@@ -124,21 +124,40 @@ fn draw(shared: &Shared, pipeline: &dyn ImagePipeline, mut batch: Vec<Job>) {
                 let _ = (job.sink)(event);
             }
         }
-        Ok(Ok(_)) => fail(shared, batch, "the model drew another number of pictures"),
-        Ok(Err(error)) => fail(shared, batch, &error.to_string()),
+        Ok(Ok(_)) => {
+            let reason = "the model drew another number of pictures";
+            fail(shared, batch, &engine(reason));
+        }
+        Ok(Err(error)) => fail(shared, batch, &error),
         Err(reason) => {
             let reason = format!("the model panicked: {reason}");
             tracing::error!(model = shared.info.name, reason);
-            fail(shared, batch, &reason);
+            // Nobody knows what state it left behind.
+            shared.lock().pipeline = None;
+            fail(shared, batch, &engine(&reason));
         }
     }
 }
 
-fn fail(shared: &Shared, jobs: Vec<Job>, reason: &str) {
+fn engine(reason: &str) -> ModelError {
+    ModelError::Engine(reason.to_owned())
+}
+
+/// The same for another that waits; what the asker can mend stays told as such.
+fn again(error: &ModelError) -> ModelError {
+    match error {
+        ModelError::Request { field, reason } => ModelError::Request {
+            field,
+            reason: reason.clone(),
+        },
+        other => engine(&other.to_string()),
+    }
+}
+
+fn fail(shared: &Shared, jobs: Vec<Job>, error: &ModelError) {
     shared.lock().metrics.failed_total += jobs.len() as u64;
     for mut job in jobs {
-        let error = ModelError::Engine(reason.to_owned());
-        let _ = (job.sink)(StudioEvent::Failed(error));
+        let _ = (job.sink)(StudioEvent::Failed(again(error)));
     }
 }
 

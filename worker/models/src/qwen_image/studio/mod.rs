@@ -38,6 +38,8 @@ pub type Opener = Box<dyn Fn() -> Result<Arc<dyn ImagePipeline>> + Send + Sync>;
 pub struct StudioConfig {
     /// Requests that may wait.
     pub queue: usize,
+    /// Bytes of decoded pictures that may wait with them; one request always may.
+    pub picture_bytes: u64,
     /// Requests drawn together at most.
     pub batch: usize,
     /// Bytes beyond the weights that drawing may take; no bound when absent.
@@ -52,6 +54,7 @@ impl Default for StudioConfig {
     fn default() -> Self {
         Self {
             queue: 32,
+            picture_bytes: 1 << 30,
             batch: 4,
             memory: None,
             idle: None,
@@ -230,7 +233,8 @@ impl Studio {
     ///
     /// # Errors
     /// - [`ModelError::Request`] naming what makes the request impossible;
-    /// - [`ModelError::Busy`] when as many wait as may;
+    /// - [`ModelError::Busy`] when as many wait as may, [`ModelError::PicturesBusy`]
+    ///   when their pictures take as much memory as they may;
     /// - those of loading.
     pub fn submit(&self, request: DrawRequest, previews: bool, sink: Sink) -> Result<Accepted> {
         let pipeline = self.shared.pipeline()?;
@@ -248,6 +252,16 @@ impl Studio {
                 let _ = (job.sink)(StudioEvent::Cancelled);
             }
             state = self.shared.lock();
+        }
+        let waiting = state.queue.picture_bytes();
+        let added = queue::picture_bytes(&request);
+        let most = self.shared.config.picture_bytes;
+        if waiting > 0 && added > 0 && waiting + added > most {
+            state.metrics.refused_total += 1;
+            return Err(ModelError::PicturesBusy {
+                bytes: waiting as usize,
+                limit: most as usize,
+            });
         }
         if state.queue.len() >= limit {
             state.metrics.refused_total += 1;

@@ -29,6 +29,11 @@ impl Queue {
         self.0.iter().map(|job| job.request.steps).sum()
     }
 
+    /// Bytes of the pictures that came with them.
+    pub(super) fn picture_bytes(&self) -> u64 {
+        self.0.iter().map(|job| picture_bytes(&job.request)).sum()
+    }
+
     pub(super) fn push(&mut self, job: Job) {
         self.0.push_back(job);
     }
@@ -73,4 +78,10 @@ impl Queue {
         self.0 = rest;
         batch
     }
+}
+
+/// Bytes of the decoded pictures of a request.
+pub(super) fn picture_bytes(request: &DrawRequest) -> u64 {
+    let pictures = request.pictures.iter();
+    pictures.map(|picture| picture.as_raw().len() as u64).sum()
 }

@@ -1,0 +1,249 @@
+//! Updates of a policy from answers with advantages.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use illumine_models::{Qwen3, Qwen3Config};
+use serde::{Deserialize, Serialize};
+
+use super::answer::{Answer, Rows, micro_batches};
+use super::forward::{Scored, score};
+use super::objective::{AnswerTokens, Objective, Sums, Totals, answer_loss};
+use crate::error::{Result, TrainError};
+use crate::optim::AdamWOptions;
+use crate::sft::optimizer::{GradientSum, ModelAdamW};
+
+/// How answers are learnt from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LearnerConfig {
+    /// What is minimised.
+    pub objective: Objective,
+    /// The optimizer's numbers.
+    pub optimizer: AdamWOptions,
+    /// Temperature at which answers were drawn.
+    pub temperature: f64,
+    /// The most tokens that an answer may have.
+    pub max_answer_tokens: usize,
+    /// Tokens, padding included, that go through the model at once.
+    pub tokens_per_micro_batch: usize,
+}
+
+impl Default for LearnerConfig {
+    fn default() -> Self {
+        Self {
+            objective: Objective::default(),
+            optimizer: AdamWOptions {
+                beta_2: 0.999,
+                ..AdamWOptions::default()
+            },
+            temperature: 1.0,
+            max_answer_tokens: 512,
+            tokens_per_micro_batch: 4096,
+        }
+    }
+}
+
+/// A policy that learns.
+#[derive(Debug)]
+pub struct Learner {
+    /// On an autodiff device.
+    pub model: Qwen3,
+    model_config: Qwen3Config,
+    config: LearnerConfig,
+    pub(super) optimizer: ModelAdamW,
+    device: Device,
+}
+
+/// What an update says of itself: means over the answers' tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct UpdateMetrics {
+    /// With the divergence and the entropy in it.
+    pub loss: f64,
+    /// Of all gradients together, before it is cut.
+    pub grad_norm: f64,
+    /// In nats.
+    pub entropy: f64,
+    /// `old − new` log-probability: how far the policy has moved from the one that wrote.
+    pub moved: f64,
+    /// Divergence from the reference; 0 without one.
+    pub kl: f64,
+    /// Share of tokens whose ratio is cut.
+    pub clip_share: f64,
+    /// Share of tokens that the dual clip cut.
+    pub dual_clip_share: f64,
+    /// Mean ratio.
+    pub ratio: f64,
+    /// Tokens learnt from.
+    pub tokens: usize,
+}
+
+impl Learner {
+    /// Learns on `model`, which lives on an autodiff device over `device`.
+    pub fn new(
+        config: LearnerConfig,
+        model: Qwen3,
+        model_config: Qwen3Config,
+        device: &Device,
+    ) -> Self {
+        Self {
+            optimizer: ModelAdamW::new(&config.optimizer),
+            model,
+            model_config,
+            config,
+            device: device.clone().autodiff(),
+        }
+    }
+
+    /// The policy's shapes.
+    pub fn model_config(&self) -> &Qwen3Config {
+        &self.model_config
+    }
+
+    /// Log-probabilities of the answers' tokens under the policy as it is.
+    ///
+    /// # Errors
+    /// [`TrainError::Device`] when the device failed.
+    pub fn logprobs(&self, answers: &[Answer]) -> Result<Vec<Vec<f32>>> {
+        use burn::module::Module;
+        logprobs(
+            &self.model.valid(),
+            &self.model_config,
+            &self.config,
+            answers,
+        )
+    }
+
+    /// One update of the weights from `answers`, an update's worth.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`] when the loss or the gradient is no number: the weights stay
+    /// as they were. [`TrainError::Device`].
+    pub fn update(
+        &mut self,
+        answers: &[Answer],
+        learning_rate: f64,
+        step: u64,
+    ) -> Result<UpdateMetrics> {
+        let totals = Totals {
+            answers: answers.iter().filter(|answer| answer.tokens() > 0).count(),
+            tokens: answers.iter().map(Answer::tokens).sum(),
+            limit: self.config.max_answer_tokens,
+        };
+        let mut gradients = GradientSum::default();
+        let mut sums = Sums::default();
+        let (mut loss, mut entropy) = (0.0, 0.0);
+        for rows in micro_batches(answers, self.config.tokens_per_micro_batch) {
+            let (surrogate, part) = self.part(answers, &rows, totals)?;
+            gradients.add(&mut self.model, surrogate.backward());
+            sums.add(part.sums);
+            loss += part.loss;
+            entropy += part.entropy;
+        }
+        let grad_norm = gradients.clip(self.config.optimizer.max_norm);
+        if !(loss + grad_norm).is_finite() {
+            return Err(TrainError::Diverged { step, loss });
+        }
+        self.optimizer
+            .step(&mut self.model, gradients, learning_rate);
+        let mean = |sum: f64| sum / sums.tokens.max(1.0);
+        Ok(UpdateMetrics {
+            loss,
+            grad_norm,
+            entropy: mean(entropy),
+            moved: mean(sums.moved),
+            kl: mean(sums.kl),
+            clip_share: mean(sums.clipped),
+            dual_clip_share: mean(sums.clipped_low),
+            ratio: mean(sums.ratio),
+            tokens: totals.tokens,
+        })
+    }
+
+    /// A micro-batch's part of the loss, and a tensor with its gradient.
+    fn part(&self, answers: &[Answer], rows: &Rows, totals: Totals) -> Result<(Tensor<1>, Part)> {
+        let vocab_size = self.model_config.vocab_size;
+        let scored = score(
+            &self.model,
+            &rows.batch,
+            vocab_size,
+            self.config.temperature,
+            &self.device,
+        );
+        let logp = read(&scored.logp)?;
+        let entropies = read(&scored.entropy)?;
+        let (mut slopes, mut weights) = (Vec::new(), Vec::new());
+        let mut part = Part::default();
+        let mut start = 0;
+        for &index in &rows.answers {
+            let answer = &answers[index];
+            let tokens = start..start + answer.tokens();
+            start = tokens.end;
+            let own = AnswerTokens {
+                logp: &logp[tokens.clone()],
+                old_logp: &answer.old_logp,
+                reference: answer.reference.as_deref(),
+                advantage: answer.advantage,
+            };
+            let result = answer_loss(&self.config.objective, own, totals);
+            part.loss += result.loss;
+            part.sums.add(result.sums);
+            for entropy in &entropies[tokens.clone()] {
+                part.entropy += f64::from(*entropy);
+                part.loss -= result.entropy_weight * f64::from(*entropy);
+            }
+            weights.extend(tokens.map(|_| result.entropy_weight as f32));
+            slopes.extend(result.gradient);
+        }
+        let constant = |values: Vec<f32>| {
+            let count = values.len();
+            Tensor::<1>::from_data(TensorData::new(values, [count]), &self.device)
+        };
+        let Scored { logp, entropy } = scored;
+        let mut surrogate = (logp * constant(slopes)).sum();
+        if self.config.objective.entropy_weight != 0.0 {
+            surrogate = surrogate - (entropy * constant(weights)).sum();
+        }
+        Ok((surrogate, part))
+    }
+}
+
+/// Sums of a micro-batch.
+#[derive(Default)]
+struct Part {
+    loss: f64,
+    entropy: f64,
+    sums: Sums,
+}
+
+/// Log-probabilities of the answers' tokens under `model`, on a plain device.
+///
+/// # Errors
+/// [`TrainError::Device`] when the device failed.
+pub fn logprobs(
+    model: &Qwen3,
+    model_config: &Qwen3Config,
+    config: &LearnerConfig,
+    answers: &[Answer],
+) -> Result<Vec<Vec<f32>>> {
+    let device = model.embed_tokens.weight.val().device();
+    let mut all = vec![Vec::new(); answers.len()];
+    for rows in micro_batches(answers, config.tokens_per_micro_batch) {
+        let scored = score(
+            model,
+            &rows.batch,
+            model_config.vocab_size,
+            config.temperature,
+            &device,
+        );
+        let mut logp = read(&scored.logp)?.into_iter();
+        for index in rows.answers {
+            all[index] = logp.by_ref().take(answers[index].tokens()).collect();
+        }
+    }
+    Ok(all)
+}
+
+fn read(tensor: &Tensor<1>) -> Result<Vec<f32>> {
+    let data = tensor.to_data().convert::<f32>();
+    data.try_into_vec::<f32>()
+        .map_err(|error| TrainError::Device(format!("{error:?}")))
+}

@@ -1,0 +1,193 @@
+//! Three updates of each objective against PyTorch's, see infra/parity/rl.py.
+
+use crate::common::{fixtures, largest_difference, weights};
+use burn::tensor::Device;
+use illumine_models::load::{ModelFolder, SafetensorsFile};
+use illumine_train::optim::AdamWOptions;
+use illumine_train::rl::{Aggregation, Answer, KlEstimate, Learner, LearnerConfig, Objective};
+use serde_json::Value;
+
+const RATE: f64 = 5e-3;
+
+fn numbers(value: &Value) -> Vec<f32> {
+    let numbers = value.as_array().unwrap().iter();
+    numbers
+        .map(|number| number.as_f64().unwrap() as f32)
+        .collect()
+}
+
+fn answer(value: &Value) -> Answer {
+    let ids = value["ids"].as_array().unwrap().iter();
+    Answer {
+        ids: ids.map(|id| id.as_u64().unwrap() as u32).collect(),
+        prompt_tokens: value["prompt_tokens"].as_u64().unwrap() as usize,
+        old_logp: numbers(&value["old_logp"]),
+        reference: Some(numbers(&value["reference"])),
+        advantage: value["advantage"].as_f64().unwrap(),
+    }
+}
+
+fn learner(objective: Objective, temperature: f64, tokens_per_micro_batch: usize) -> Learner {
+    let device = Device::flex();
+    let folder = ModelFolder::open(&fixtures().join("sft/model")).unwrap();
+    let model = folder.load_model(&device.clone().autodiff()).unwrap();
+    let config = LearnerConfig {
+        objective,
+        optimizer: AdamWOptions {
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.1,
+            max_norm: 0.7,
+        },
+        temperature,
+        max_answer_tokens: 12,
+        tokens_per_micro_batch,
+    };
+    Learner::new(config, model, folder.config.clone(), &device)
+}
+
+fn check(name: &str, objective: Objective, temperature: f64) {
+    // All at once, and gradients that are summed over small parts.
+    for tokens_per_micro_batch in [1000, 20] {
+        check_split(name, &objective, temperature, tokens_per_micro_batch);
+    }
+}
+
+fn check_split(name: &str, objective: &Objective, temperature: f64, most: usize) {
+    let path = fixtures().join("rl/runs.json");
+    let fixture: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let answers: Vec<Answer> = fixture["answers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(answer)
+        .collect();
+    let per_step = fixture["per_step"].as_u64().unwrap() as usize;
+    let mut learner = learner(objective.clone(), temperature, most);
+    let steps = fixture["runs"][name].as_array().unwrap();
+    for (step, (expected, batch)) in steps.iter().zip(answers.chunks(per_step)).enumerate() {
+        let metrics = learner.update(batch, RATE, step as u64).unwrap();
+        let near = |key: &str, value: f64| {
+            let reference = expected[key].as_f64().unwrap();
+            let tolerance = 1e-4 * reference.abs().max(1.0);
+            assert!(
+                (value - reference).abs() < tolerance,
+                "{name}, step {step}, {key}: {value}, {reference}"
+            );
+        };
+        near("loss", metrics.loss);
+        near("grad_norm", metrics.grad_norm);
+        near("entropy", metrics.entropy);
+        near("kl", metrics.kl);
+        near("clip_share", metrics.clip_share);
+        near("moved", metrics.moved);
+    }
+    let after = fixtures().join(format!("rl/{name}.safetensors"));
+    let mut reference = SafetensorsFile::open(&after).unwrap();
+    for (weight, values) in weights(&learner.model, learner.model_config()) {
+        let expected = reference.read(&weight).unwrap().1;
+        let difference = largest_difference(&values, &expected);
+        assert!(difference < 1e-4, "{name}, {weight}: {difference}");
+    }
+}
+
+fn plain() -> Objective {
+    Objective {
+        dual_clip: None,
+        ..Objective::grpo()
+    }
+}
+
+#[test]
+fn grpo_with_its_dual_clip() {
+    let objective = Objective {
+        dual_clip: Some(3.0),
+        ..Objective::grpo()
+    };
+    check("grpo", objective, 1.0);
+}
+
+#[test]
+fn dapo_clips_higher_and_pays_for_entropy() {
+    let objective = Objective {
+        clip_high: 0.28,
+        entropy_weight: 0.01,
+        ..plain()
+    };
+    check("dapo", objective, 1.0);
+}
+
+#[test]
+fn dr_grpo_divides_by_the_limit() {
+    let objective = Objective {
+        aggregation: Aggregation::SeqMeanTokenSumNorm,
+        ..plain()
+    };
+    check("dr_grpo", objective, 1.0);
+}
+
+#[test]
+fn gspo_compares_whole_answers() {
+    let objective = Objective {
+        clip_low: 3e-2,
+        clip_high: 4e-2,
+        ..Objective::gspo()
+    };
+    check("gspo", objective, 1.0);
+}
+
+#[test]
+fn a_reference_policy_holds_back() {
+    let with = |kl_estimate, aggregation| Objective {
+        kl_weight: 0.1,
+        kl_estimate,
+        aggregation,
+        ..plain()
+    };
+    check("kl_k1", with(KlEstimate::K1, Aggregation::TokenMean), 1.0);
+    check(
+        "kl_k2",
+        with(KlEstimate::K2, Aggregation::SeqMeanTokenMean),
+        1.0,
+    );
+    check("kl_k3", with(KlEstimate::K3, Aggregation::TokenMean), 0.7);
+}
+
+#[test]
+fn a_loss_that_is_no_number_leaves_the_weights_alone() {
+    let path = fixtures().join("rl/runs.json");
+    let fixture: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut bad = answer(&fixture["answers"][0]);
+    bad.advantage = f64::NAN;
+    let mut learner = learner(Objective::grpo(), 1.0, 1000);
+    let before = weights(&learner.model, learner.model_config());
+    let error = learner.update(&[bad], RATE, 7).unwrap_err();
+    assert_eq!(error.code(), "train_diverged");
+    assert!(error.to_string().contains("step 7"), "{error}");
+    assert_eq!(weights(&learner.model, learner.model_config()), before);
+}
+
+#[test]
+fn log_probabilities_are_those_of_the_update() {
+    let path = fixtures().join("rl/runs.json");
+    let fixture: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let answers: Vec<Answer> = fixture["answers"].as_array().unwrap()[..4]
+        .iter()
+        .map(answer)
+        .collect();
+    let mut learner = learner(Objective::grpo(), 1.0, 24);
+    let own = learner.logprobs(&answers).unwrap();
+    let answers: Vec<Answer> = answers
+        .into_iter()
+        .zip(own)
+        .map(|(answer, old_logp)| Answer { old_logp, ..answer })
+        .collect();
+    // Nothing has moved before the first update, and all ratios are 1.
+    let metrics = learner.update(&answers, RATE, 0).unwrap();
+    assert!(
+        metrics.moved.abs() < 1e-6 && (metrics.ratio - 1.0).abs() < 1e-6,
+        "{metrics:?}"
+    );
+    assert!(learner.update(&answers, RATE, 1).unwrap().moved.abs() > 1e-4);
+}
