@@ -24,7 +24,7 @@
 //! # fn main() -> illumine_datasets::Result<()> {
 //! use illumine_datasets::{Dataset, ReadOptions, Split, SplitRule, Summary};
 //!
-//! let files = [concat!(env!("CARGO_MANIFEST_DIR"), "/demo/train.jsonl")];
+//! let files = [concat!(env!("CARGO_MANIFEST_DIR"), "/demo/train.parquet")];
 //! let dataset = Dataset::read(&files, &ReadOptions::default(), SplitRule::Column)?;
 //! let thousandth = dataset.at(Split::Train, 7, 1_000).expect("the split has rows");
 //! println!("{}", thousandth.question());

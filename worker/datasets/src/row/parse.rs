@@ -43,13 +43,18 @@ impl Parser<'_> {
         };
         at.known_only(&fields)?;
         let prompt = at.prompt(take(&mut fields, "prompt"))?;
+        let mut extra_info = at.extra_info(take(&mut fields, "extra_info"))?;
+        // Most files repeat the prompt here; one of the two is enough.
+        extra_info.question = extra_info
+            .question
+            .filter(|text| text != prompt.user_text());
         Ok(Row {
             prompt: prompt.with_system(&self.options.system),
             images: at.images(take(&mut fields, "images"))?,
             data_source: at
                 .text("data_source", take(&mut fields, "data_source"))?
                 .unwrap_or_default(),
-            extra_info: at.extra_info(take(&mut fields, "extra_info"))?,
+            extra_info,
         })
     }
 
