@@ -13,7 +13,7 @@
 //! |---|---|
 //! | [`row`] | [`Row`]: the typed row; what is accepted and what is refused |
 //! | [`read`] | [`read::rows`] streams one file, [`read::load`] takes the whole of it; [`ReadOptions`] |
-//! | [`dataset`] | [`Dataset`]: rows in two splits, and their order in each epoch |
+//! | [`dataset`], [`split`], [`order`] | [`Dataset`]: rows in two splits, and where each stands in an epoch |
 //! | [`summary`] | [`Summary`]: counts and lengths |
 //! | [`mod@write`] | [`write::jsonl`], [`write::parquet`] |
 //! | [`generator`] | [`generator::train`], [`generator::test`]: prompts of our own |
@@ -50,12 +50,14 @@ pub mod order;
 pub mod read;
 pub mod rng;
 pub mod row;
+pub mod split;
 pub mod summary;
 mod value;
 pub mod write;
 
-pub use dataset::{Dataset, Split, SplitRule};
+pub use dataset::Dataset;
 pub use error::{DatasetError, Result};
 pub use read::{ReadOptions, UnknownColumns};
 pub use row::{ExtraInfo, ImageNum, Message, Picture, Prompt, Role, Row, SystemMessage};
+pub use split::{Split, SplitRule, Splits};
 pub use summary::Summary;

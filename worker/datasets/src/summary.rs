@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{Dataset, Split};
+use crate::dataset::Dataset;
 use crate::row::Row;
+use crate::split::Split;
 
 /// Counts over all rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,9 +3,9 @@
 use illumine_types::ToolKind;
 
 use super::forms;
+use super::numbers::{numbered, one_of};
 use super::pictures::{listing, noun};
 use super::plan::Wanted;
-use super::prompt::{numbered, one_of};
 use super::scene::Scene;
 use super::topic::Shape;
 use crate::rng::Rng;
@@ -97,7 +97,11 @@ pub(super) fn write(rng: &mut Rng, scene: &Scene) -> Request {
         if let Some(wanted) = company(rng, scene) {
             let more = one_of(
                 rng,
-                &["Add {}.", "Further down belongs {}.", "Finish with {}."],
+                &[
+                    "Add {}.",
+                    "Further down belongs {}.",
+                    "At the very end should come {}.",
+                ],
             );
             sentences.push(more.replace("{}", &noun(rng, wanted)));
             tools.push(wanted.tool());
@@ -119,7 +123,7 @@ pub(super) fn write(rng: &mut Rng, scene: &Scene) -> Request {
 /// Exactly as many new pictures as there are changes.
 fn versions(rng: &mut Rng, changes: &[&str]) -> String {
     const ONE: &[&str] = &[
-        "Show the attached picture {} in it.",
+        "In it, show the attached picture {}.",
         "It should contain my picture once, {}.",
         "Instead of the original, use the same picture {}.",
         "What I want to see there is the very same picture {}.",

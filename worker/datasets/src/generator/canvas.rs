@@ -33,6 +33,14 @@ impl Canvas {
         });
     }
 
+    /// The upper half of an ellipse.
+    pub(super) fn dome(&mut self, [x0, y0, a, b]: [i32; 4], colour: Colour) {
+        self.fill(colour, |x, y| {
+            let (dx, dy) = (x - x0, y - y0);
+            dy <= 0 && dx * dx * b * b + dy * dy * a * a <= a * a * b * b
+        });
+    }
+
     /// By its corners, in either direction.
     pub(super) fn triangle(&mut self, corners: [[i32; 2]; 3], colour: Colour) {
         let [a, b, c] = corners;
@@ -70,10 +78,12 @@ mod tests {
         let mut canvas = Canvas::new([0; 3]);
         canvas.rectangle([0, 0, 10, 10], [1; 3]);
         canvas.ellipse([50, 50, 5, 10], [2; 3]);
+        canvas.dome([20, 80, 5, 10], [4; 3]);
         canvas.triangle([[70, 10], [90, 10], [70, 30]], [3; 3]);
         let at = |x, y| canvas.0.get_pixel(x, y).0[0];
         assert_eq!((at(9, 9), at(10, 9)), (1, 0));
         assert_eq!((at(50, 60), at(55, 50), at(55, 60)), (2, 2, 0));
+        assert_eq!((at(20, 70), at(20, 80), at(20, 81)), (4, 4, 0));
         assert_eq!((at(71, 12), at(89, 29)), (3, 0));
         let png = canvas.png().unwrap();
         let decoded = image::load_from_memory(&png).unwrap().to_rgb8();

@@ -195,9 +195,8 @@ fn paint(on: &mut Canvas, thing: Thing, colour: Colour) {
             on.triangle([[56, 54], [56, 72], [68, 72]], DARK);
         }
         Thing::Umbrella => {
-            on.ellipse([48, 44, 30, 26], colour);
-            on.rectangle([18, 44, 79, 71], [150, 165, 175]);
-            on.rectangle([47, 44, 50, 82], DARK);
+            on.dome([48, 46, 32, 30], colour);
+            on.rectangle([47, 46, 50, 84], DARK);
         }
         Thing::Snowman => {
             on.ellipse([48, 66, 20, 18], SNOW);

@@ -80,10 +80,11 @@ impl<'a> Check<'a> {
         false
     }
 
-    pub(super) fn finish(self, path: &Path) -> Result<Option<OverLong>> {
+    /// `none_left` makes an error of what would be a report.
+    pub(super) fn finish(self, path: &Path, none_left: bool) -> Result<Option<OverLong>> {
         let (count, first) = (self.count, self.first);
         match self.limit {
-            Some(limit) if count > 0 && limit.then == WhenOverLong::Refuse => {
+            Some(limit) if count > 0 && (none_left || limit.then == WhenOverLong::Refuse) => {
                 Err(DatasetError::OverLong {
                     path: path.to_owned(),
                     count,

@@ -121,8 +121,8 @@ pub fn rows<'a>(
 /// All rows of a file, those with over-long prompts dropped and counted, or refused.
 ///
 /// # Errors
-/// As [`rows`]; [`DatasetError::OverLong`] once the whole file is read;
-/// [`DatasetError::Empty`] when nothing is left.
+/// As [`rows`]; [`DatasetError::OverLong`] once the whole file is read, also when
+/// dropping would leave no row.
 pub fn load(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Loaded> {
     let path = path.as_ref();
     let mut check = length::Check::new(options.length.as_ref());
@@ -134,16 +134,7 @@ pub fn load(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Loaded> {
             numbers.push(number);
         }
     }
-    let over_long = check.finish(path)?;
-    if kept.is_empty() {
-        return Err(DatasetError::Field {
-            path: path.to_owned(),
-            row: numbers.first().copied().unwrap_or(1),
-            field: "prompt".to_owned(),
-            reason: "this and every other prompt is over the length limit".to_owned(),
-            remedy: "raise the limit".to_owned(),
-        });
-    }
+    let over_long = check.finish(path, kept.is_empty())?;
     Ok(Loaded {
         rows: kept,
         numbers,

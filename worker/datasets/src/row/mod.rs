@@ -12,7 +12,7 @@ pub use image_num::ImageNum;
 pub use picture::{Picture, PictureCheck};
 pub use prompt::{Message, Prompt, Role, SystemMessage};
 
-use crate::dataset::Split;
+use crate::split::Split;
 
 /// The columns, in the order in which they are written.
 pub const COLUMNS: [&str; 4] = ["prompt", "images", "data_source", "extra_info"];
