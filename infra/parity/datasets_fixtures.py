@@ -98,9 +98,10 @@ def by_pyarrow():
     for codec in ["none", "snappy", "gzip", "zstd", "brotli", "lz4"]:
         table = pa.Table.from_pylist(rows)
         pq.write_table(table, HOME / f"{codec}.parquet", compression=codec, row_group_size=1)
-    rows[0]["ability"] = "drawing"
-    rows[0]["extra_info"]["difficulty"] = 3
-    pq.write_table(pa.Table.from_pylist(rows), HOME / "more_columns.parquet")
+    more = [{**row, "ability": "drawing"} for row in rows]
+    pq.write_table(pa.Table.from_pylist(more), HOME / "more_columns.parquet")
+    more = [{**row, "extra_info": {**row["extra_info"], "difficulty": 3}} for row in rows]
+    pq.write_table(pa.Table.from_pylist(more), HOME / "more_fields.parquet")
 
 
 def check(folder):
