@@ -176,6 +176,29 @@ fn greedy_answers_equal_transformers() {
 }
 
 #[test]
+fn the_token_that_ends_an_answer_is_told_with_its_probability() {
+    let model = model("grouped_tied");
+    let engine = engine(&model, EngineConfig::default());
+    let ask = |stop_ids: Vec<u32>| {
+        let mut request = request(prompt(20, 3), 6);
+        request.logprobs = Some(0);
+        request.generation.stop_ids = stop_ids;
+        collect(engine.stream(request).unwrap())
+    };
+    let (whole, summary) = ask(Vec::new());
+    assert_eq!((whole.tokens.len(), summary.end_token), (6, None));
+    let (stop, bits) = whole.tokens[3];
+    let place = whole.tokens.iter().position(|(token, _)| *token == stop);
+    let (cut, summary) = ask(vec![stop]);
+    assert_eq!(cut.tokens, whole.tokens[..place.unwrap()]);
+    let end = summary.end_token.unwrap();
+    assert_eq!(end.token, stop);
+    if place == Some(3) {
+        assert_eq!(end.logprob.to_bits(), bits);
+    }
+}
+
+#[test]
 fn too_little_memory_costs_time_but_no_text() {
     let model = model("grouped_tied");
     let requests = mixed(12);

@@ -57,6 +57,20 @@ pub enum TrainError {
         /// NaN or an infinity.
         loss: f64,
     },
+    /// Too many answers of a step have no reward: a judge or a tool is out of order.
+    #[error(
+        "step {step}: {excluded} of {answers} answers have no reward ({reason}); nothing was learnt"
+    )]
+    Outage {
+        /// The step.
+        step: u64,
+        /// Answers without a reward.
+        excluded: usize,
+        /// All of them.
+        answers: usize,
+        /// Of the first.
+        reason: String,
+    },
     /// The device failed.
     #[error("device: {0}")]
     Device(String),
@@ -78,6 +92,7 @@ impl TrainError {
             Self::Config { .. } => "train_config_invalid",
             Self::Checkpoint { .. } => "train_checkpoint_invalid",
             Self::Diverged { .. } => "train_diverged",
+            Self::Outage { .. } => "train_outage",
             Self::Device(_) => "train_device",
             Self::Tokenizer(_) => "train_tokenizer",
             Self::Model(error) => error.code(),

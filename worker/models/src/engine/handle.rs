@@ -125,6 +125,11 @@ impl Engine {
         &self.model
     }
 
+    /// Requests that may be pending together before one more is refused as busy.
+    pub const fn room(&self) -> usize {
+        self.max_queued
+    }
+
     /// Asks for an answer. `sink` is called on the engine's thread with each
     /// piece; the flag ends the answer within a step.
     ///

@@ -64,6 +64,9 @@ pub struct Summary {
     pub cached_tokens: usize,
     /// Tokens written, with the one that ended the answer.
     pub completion_tokens: usize,
+    /// The token that ended the answer, which no text shows, where log-probabilities were
+    /// asked for.
+    pub end_token: Option<TokenLogprob>,
     /// From the submission to the first token; absent without one.
     pub first_token: Option<Duration>,
     /// From the submission to the end.

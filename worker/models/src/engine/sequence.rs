@@ -50,6 +50,8 @@ pub(super) struct Sequence<'m> {
     /// Where the answer stands, when it is constrained.
     grammar: Option<Grammar>,
     first_token: Option<Instant>,
+    /// The token that ended the answer.
+    end_token: Option<TokenLogprob>,
     ended: Option<End>,
 }
 
@@ -78,6 +80,7 @@ impl<'m> Sequence<'m> {
             grammar: Grammar::start(submitted.request.constraint),
             submitted,
             first_token: None,
+            end_token: None,
             // Nothing to write is no reason to read.
             ended: (limit == 0).then_some(End::Finished(FinishReason::Length)),
         }
@@ -185,6 +188,8 @@ impl<'m> Sequence<'m> {
         let ends =
             model.folder().eos_token_ids.contains(&token) || generation.stop_ids.contains(&token);
         if ends {
+            let asked = self.submitted.request.logprobs;
+            self.end_token = asked.map(|count| logprobs(logits, token, count));
             self.ended = Some(End::Finished(FinishReason::Stop));
             return true;
         }
@@ -248,6 +253,7 @@ impl<'m> Sequence<'m> {
             prompt_tokens: self.prompt,
             cached_tokens: self.cached_tokens.unwrap_or(0),
             completion_tokens: self.written(),
+            end_token: self.end_token,
             first_token: self.first_token.map(since),
             total: since(Instant::now()),
         };

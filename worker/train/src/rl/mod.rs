@@ -1,6 +1,7 @@
 //! Reinforcement learning: answers with rewards teach the policy that wrote them.
 //!
 //! ```text
+//! prompts ─agent, tools, scorer─▶ rollouts
 //! rewards ─group─▶ advantages ─┐
 //! answers ─model─▶ log-probabilities ─▶ objective ─▶ gradients ─▶ clip ─▶ AdamW
 //! ```
@@ -10,8 +11,12 @@ pub mod answer;
 pub mod forward;
 pub mod learner;
 pub mod objective;
+pub mod rollout;
+pub mod step;
 
 pub use advantage::{Advantages, Scale, advantages};
 pub use answer::Answer;
 pub use learner::{Learner, LearnerConfig, UpdateMetrics};
 pub use objective::{Aggregation, Algorithm, KlEstimate, Objective};
+pub use rollout::{Prompt, Rollout, Sampling, Surroundings};
+pub use step::{StepConfig, Stepper};

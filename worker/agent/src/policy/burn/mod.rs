@@ -2,6 +2,7 @@
 //! many requests at once. A model that looks at pictures is given those that
 //! came with the prompt.
 
+mod transcript;
 mod writer;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use illumine_types::document::Usage;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub use self::transcript::{Recorder, Transcript};
 use self::writer::Writer;
 use super::demo;
 use super::{ChatRequest, Delta, DeltaStream, FinishReason, Policy, PolicyError};
@@ -127,8 +129,35 @@ impl BurnPolicy {
                 adapter: lora.map(|_| ADAPTER.to_owned()),
                 marks: is_demo,
                 constrain_tags: false,
+                recorder: None,
             },
         })
+    }
+
+    /// A policy over an engine that runs already, as training has one; `marks` says
+    /// whether a mark stands for each input picture, as the demo policy was taught.
+    #[must_use]
+    pub fn over(engine: Engine, name: &str, marks: bool) -> Self {
+        Self {
+            name: format!("burn:{name}"),
+            summary: format!("{name}, in training"),
+            writer: Writer {
+                engine,
+                adapter: None,
+                marks,
+                constrain_tags: false,
+                recorder: None,
+            },
+        }
+    }
+
+    /// The same policy for one request, whose answer is written down.
+    #[must_use]
+    pub fn recorded(&self) -> (Self, Recorder) {
+        let recorder = Recorder::default();
+        let mut policy = self.clone();
+        policy.writer.recorder = Some(recorder.clone());
+        (policy, recorder)
     }
 
     /// Whether what follows `<imgen>` must be a valid call of a tool.
@@ -249,6 +278,37 @@ mod tests {
         let both = ask(&policy, vec![picture(0), picture(255)]).await.unwrap();
         let turned = ask(&policy, vec![picture(255), picture(0)]).await.unwrap();
         assert_ne!(both, turned, "their order is told apart");
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_written_down_token_by_token() {
+        let policy = BurnPolicy::load(demo::NAME, "flex").unwrap();
+        for (max_tokens, ends) in [(2000, true), (7, false)] {
+            let (policy, recorder) = policy.recorded();
+            let request = ChatRequest {
+                prompt: "Write a short note about tea.".into(),
+                max_tokens: Some(max_tokens),
+                ..ChatRequest::default()
+            };
+            let mut stream = policy.stream(request, CancellationToken::new());
+            let (mut text, mut told) = (String::new(), 0);
+            while let Some(piece) = stream.next().await {
+                match piece.unwrap() {
+                    Delta::Text(piece) => text += &piece,
+                    Delta::Finished { usage, .. } => told = usage.completion_tokens,
+                }
+            }
+            let transcript = recorder.transcript();
+            assert_eq!(transcript.answer.len() as u64, told);
+            assert_eq!(transcript.logprobs.len(), transcript.answer.len());
+            assert!(transcript.logprobs.iter().all(|logprob| *logprob <= 0.0));
+            assert_eq!(transcript.ended, ends);
+            let model = policy.writer.engine.model();
+            let written = transcript.answer.len() - usize::from(ends);
+            let tokenizer = model.tokenizer();
+            assert_eq!(tokenizer.decode(&transcript.answer[..written]), text);
+            assert!(tokenizer.decode(&transcript.prompt).contains("about tea"));
+        }
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use illumine_models::tokenizer::Role;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::transcript::Recorder;
 use super::{ChatRequest, Delta, Pieces, PolicyError, crashed, finished};
 
 /// When to ask again after the engine was full.
@@ -30,6 +31,8 @@ pub(super) struct Writer {
     pub(super) marks: bool,
     /// Whether tags must be valid calls.
     pub(super) constrain_tags: bool,
+    /// Where the next answer is written down.
+    pub(super) recorder: Option<Recorder>,
 }
 
 impl Writer {
@@ -50,6 +53,9 @@ impl Writer {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         };
+        if let Some(recorder) = &self.recorder {
+            recorder.begin(&prepared.generation.prompt_ids);
+        }
         let flag = self
             .engine
             .submit(prepared, Box::new(sink))
@@ -65,11 +71,17 @@ impl Writer {
                 return Err(PolicyError::Cancelled);
             }
             match event.ok_or_else(crashed)? {
-                Event::Text { text, .. } => {
+                Event::Text { text, tokens } => {
+                    if let Some(recorder) = &self.recorder {
+                        recorder.wrote(&tokens);
+                    }
                     let _ = pieces.send(Ok(Delta::Text(text))).await;
                 }
                 Event::Failed(error) => return Err(refusal(error)),
                 Event::Finished(summary) => {
+                    if let (Some(recorder), Some(end)) = (&self.recorder, &summary.end_token) {
+                        recorder.ended(end);
+                    }
                     let end = finished(
                         summary.finish_reason,
                         summary.prompt_tokens,
@@ -109,6 +121,7 @@ impl Writer {
                 false => Constraint::None,
             },
             pictures: prompt.patches.into_shared(),
+            logprobs: self.recorder.is_some().then_some(0),
             ..EngineRequest::new(generation)
         })
     }

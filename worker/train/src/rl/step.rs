@@ -1,0 +1,243 @@
+//! One step: prompts to answers to rewards to updates.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use illumine_models::engine::{Engine, EngineConfig};
+use illumine_models::generate::LanguageModel;
+use illumine_models::load::{LoadedModel, ModelFolder};
+use illumine_models::tokenizer::ChatTokenizer;
+use serde::{Deserialize, Serialize};
+
+use super::advantage::{Scale, advantages};
+use super::answer::Answer;
+use super::learner::{Learner, UpdateMetrics};
+use super::rollout::{Prompt, Rollout, Sampling, Surroundings, roll};
+use crate::error::{Result, TrainError};
+
+/// How answers become updates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StepConfig {
+    /// How answers are drawn.
+    pub sampling: Sampling,
+    /// What rewards of a group are divided by.
+    pub scale: Scale,
+    /// Times that a step's answers are learnt from.
+    pub epochs: usize,
+    /// Updates an epoch; answers are dealt out to them by turns.
+    pub minibatches: usize,
+    /// The share of answers without a reward beyond which nothing is learnt: a judge or
+    /// a tool is out of order.
+    pub most_excluded: f64,
+}
+
+impl Default for StepConfig {
+    fn default() -> Self {
+        Self {
+            sampling: Sampling::default(),
+            scale: Scale::Deviation,
+            epochs: 1,
+            minibatches: 1,
+            most_excluded: 0.5,
+        }
+    }
+}
+
+/// What a step says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StepMetrics {
+    /// Mean over answers with a reward.
+    pub reward: f64,
+    /// Their deviation.
+    pub reward_deviation: f64,
+    /// Answers.
+    pub answers: usize,
+    /// Answers without a reward.
+    pub excluded: usize,
+    /// Prompts whose answers teach nothing: all are worth the same, or fewer than two
+    /// have a reward.
+    pub flat_groups: usize,
+    /// Mean tokens of an answer.
+    pub answer_tokens: f64,
+    /// Share of answers that were cut off at the limit.
+    pub cut_share: f64,
+    /// Mean pictures that tools made.
+    pub pictures: f64,
+    /// The last update's figures, losses and shares; zero where nothing was learnt.
+    #[serde(flatten)]
+    pub update: UpdateMetrics,
+    /// Updates of the weights.
+    pub updates: usize,
+    /// Of the answers, written and learnt from.
+    pub tokens_per_s: f64,
+    /// Writing, drawing and scoring.
+    pub rollout_s: f64,
+    /// Learning.
+    pub update_s: f64,
+}
+
+/// A policy with what its steps need.
+#[derive(Debug)]
+pub struct Stepper {
+    /// What learns.
+    pub learner: Learner,
+    /// Where its tokenizer is; names the tokens that end an answer, and the words that
+    /// the policy was taught with.
+    pub folder: ModelFolder,
+    /// A plain one.
+    pub device: Device,
+    /// How answers become updates.
+    pub config: StepConfig,
+}
+
+impl Stepper {
+    /// One step on `prompts`; its answers come back with its figures.
+    ///
+    /// # Errors
+    /// - [`TrainError::Outage`] when too many answers have no reward; nothing was learnt;
+    /// - those of the model and of [`Learner::update`].
+    pub async fn step(
+        &mut self,
+        prompts: &[Prompt],
+        around: &Surroundings,
+        step: u64,
+        learning_rate: f64,
+    ) -> Result<(StepMetrics, Vec<Rollout>)> {
+        let begun = Instant::now();
+        let engine = self.engine()?;
+        let rollouts = roll(&engine, prompts, &self.config.sampling, around, step).await;
+        drop(engine);
+        let mut metrics = summary(&rollouts);
+        metrics.rollout_s = begun.elapsed().as_secs_f64();
+        let allowed = self.config.most_excluded * rollouts.len() as f64;
+        if metrics.excluded as f64 > allowed {
+            return Err(outage(step, &rollouts, metrics.excluded));
+        }
+        let (mut answers, flat) = answers(&rollouts, prompts.len(), self.config.scale);
+        metrics.flat_groups = flat;
+        let learning = Instant::now();
+        if !answers.is_empty() {
+            // The probabilities at which they were drawn, by the computation that learns.
+            let logprobs = self.learner.logprobs(&answers)?;
+            for (answer, logp) in answers.iter_mut().zip(logprobs) {
+                answer.old_logp = logp;
+            }
+            for _ in 0..self.config.epochs.max(1) {
+                for part in deal(&answers, self.config.minibatches) {
+                    metrics.update = self.learner.update(&part, learning_rate, step)?;
+                    metrics.updates += 1;
+                }
+            }
+        }
+        metrics.update_s = learning.elapsed().as_secs_f64();
+        let tokens = metrics.answer_tokens * metrics.answers as f64;
+        metrics.tokens_per_s = tokens / begun.elapsed().as_secs_f64().max(1e-9);
+        Ok((metrics, rollouts))
+    }
+
+    /// An engine over the policy as it is.
+    ///
+    /// # Errors
+    /// [`TrainError::Model`].
+    pub fn engine(&self) -> Result<Engine> {
+        let loaded = LoadedModel {
+            folder: self.folder.clone(),
+            model: self.learner.model.valid(),
+            tokenizer: ChatTokenizer::from_folder(&self.folder.path)?,
+        };
+        let model = LanguageModel::new(loaded, &self.device)?;
+        Ok(Engine::start(Arc::new(model), &EngineConfig::default())?)
+    }
+}
+
+/// The answers that teach something, and the number of groups that do not.
+fn answers(rollouts: &[Rollout], prompts: usize, scale: Scale) -> (Vec<Answer>, usize) {
+    let (mut answers, mut flat) = (Vec::new(), 0);
+    for prompt in 0..prompts {
+        let group: Vec<&Rollout> = rollouts
+            .iter()
+            .filter(|rollout| rollout.prompt == prompt)
+            .collect();
+        let rewards: Vec<_> = group.iter().map(|rollout| rollout.reward()).collect();
+        let advantages = advantages(&rewards, scale);
+        if advantages.flat {
+            flat += 1;
+            continue;
+        }
+        for (rollout, advantage) in group.iter().zip(advantages.values) {
+            let transcript = &rollout.transcript;
+            let Some(advantage) = advantage.filter(|_| !transcript.answer.is_empty()) else {
+                continue;
+            };
+            let ids = [transcript.prompt.as_slice(), &transcript.answer].concat();
+            answers.push(Answer {
+                ids,
+                prompt_tokens: transcript.prompt.len(),
+                old_logp: transcript.logprobs.clone(),
+                reference: None,
+                advantage,
+            });
+        }
+    }
+    (answers, flat)
+}
+
+/// Deals answers out to `parts` updates by turns, so that each has some of every group.
+fn deal(answers: &[Answer], parts: usize) -> Vec<Vec<Answer>> {
+    let parts = parts.clamp(1, answers.len().max(1));
+    (0..parts)
+        .map(|part| answers.iter().skip(part).step_by(parts).cloned().collect())
+        .collect()
+}
+
+fn summary(rollouts: &[Rollout]) -> StepMetrics {
+    let rewards: Vec<f64> = rollouts.iter().filter_map(Rollout::reward).collect();
+    let mean_of = |sum: f64, count: usize| sum / count.max(1) as f64;
+    let reward = mean_of(rewards.iter().sum(), rewards.len());
+    let squares = rewards.iter().map(|value| (value - reward).powi(2)).sum();
+    let all = rollouts.len();
+    let tokens = rollouts
+        .iter()
+        .map(|rollout| rollout.transcript.answer.len());
+    let cut = rollouts.iter().filter(|rollout| !rollout.transcript.ended);
+    let documents = rollouts
+        .iter()
+        .filter_map(|rollout| rollout.document.as_ref());
+    let pictures = documents
+        .flat_map(|document| &document.blocks)
+        .filter(|block| {
+            matches!(block, illumine_types::Block::Image(image)
+            if matches!(image.outcome, illumine_types::Outcome::Ready { .. }))
+        });
+    StepMetrics {
+        reward,
+        reward_deviation: mean_of(squares, rewards.len()).sqrt(),
+        answers: all,
+        excluded: all - rewards.len(),
+        answer_tokens: mean_of(tokens.sum::<usize>() as f64, all),
+        cut_share: mean_of(cut.count() as f64, all),
+        pictures: mean_of(pictures.count() as f64, all),
+        ..StepMetrics::default()
+    }
+}
+
+fn outage(step: u64, rollouts: &[Rollout], excluded: usize) -> TrainError {
+    use super::rollout::Outcome;
+    use illumine_rewards::Verdict;
+    let reason = rollouts.iter().find_map(|rollout| match &rollout.outcome {
+        Outcome::Failed(reason) => Some(reason.clone()),
+        Outcome::Scored(score) => match &score.verdict {
+            Verdict::Excluded { code, reason } => Some(format!("{code}: {reason}")),
+            Verdict::Scored { .. } => None,
+        },
+    });
+    TrainError::Outage {
+        step,
+        excluded,
+        answers: rollouts.len(),
+        reason: reason.unwrap_or_default(),
+    }
+}
