@@ -104,12 +104,15 @@ impl Learner {
     /// [`TrainError::Device`] when the device failed.
     pub fn logprobs(&self, answers: &[Answer]) -> Result<Vec<Vec<f32>>> {
         use burn::module::Module;
-        logprobs(
-            &self.model.valid(),
-            &self.model_config,
-            &self.config,
-            answers,
-        )
+        self.logprobs_under(&self.model.valid(), answers)
+    }
+
+    /// The same under another policy of the same shapes, on a plain device.
+    ///
+    /// # Errors
+    /// [`TrainError::Device`] when the device failed.
+    pub fn logprobs_under(&self, model: &Qwen3, answers: &[Answer]) -> Result<Vec<Vec<f32>>> {
+        logprobs(model, &self.model_config, &self.config, answers)
     }
 
     /// One update of the weights from `answers`, an update's worth.

@@ -12,6 +12,7 @@ pub mod forward;
 pub mod learner;
 pub mod objective;
 pub mod rollout;
+pub mod run;
 pub mod step;
 
 pub use advantage::{Advantages, Scale, advantages};
@@ -19,4 +20,5 @@ pub use answer::Answer;
 pub use learner::{Learner, LearnerConfig, UpdateMetrics};
 pub use objective::{Aggregation, Algorithm, KlEstimate, Objective};
 pub use rollout::{Prompt, Rollout, Sampling, Surroundings};
+pub use run::{Run, RunConfig};
 pub use step::{StepConfig, Stepper};

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use illumine_models::Qwen3;
 use illumine_models::engine::{Engine, EngineConfig};
 use illumine_models::generate::LanguageModel;
 use illumine_models::load::{LoadedModel, ModelFolder};
@@ -84,6 +85,8 @@ pub struct StepMetrics {
 pub struct Stepper {
     /// What learns.
     pub learner: Learner,
+    /// What it must stay near, where the objective weighs the divergence.
+    pub reference: Option<Qwen3>,
     /// Where its tokenizer is; names the tokens that end an answer, and the words that
     /// the policy was taught with.
     pub folder: ModelFolder,
@@ -124,6 +127,12 @@ impl Stepper {
             let logprobs = self.learner.logprobs(&answers)?;
             for (answer, logp) in answers.iter_mut().zip(logprobs) {
                 answer.old_logp = logp;
+            }
+            if let Some(reference) = &self.reference {
+                let logprobs = self.learner.logprobs_under(reference, &answers)?;
+                for (answer, logp) in answers.iter_mut().zip(logprobs) {
+                    answer.reference = Some(logp);
+                }
             }
             for _ in 0..self.config.epochs.max(1) {
                 for part in deal(&answers, self.config.minibatches) {

@@ -22,7 +22,7 @@ use super::optimizer::{ModelAdamW, Moments};
 use crate::error::{Result, TrainError};
 
 const OPTIMIZER: &str = "optimizer.safetensors";
-const STATE: &str = "trainer_state.json";
+pub(crate) const STATE: &str = "trainer_state.json";
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -103,7 +103,7 @@ pub fn save(
         }
     }
     save::save_folder(model, model_config, &part)?;
-    save_optimizer(&part.join(OPTIMIZER), model_config, optimizer)?;
+    save_moments(&part.join(OPTIMIZER), model_config, optimizer)?;
     let times = optimizer.moments.iter();
     let file = StateFile {
         run: state.clone(),
@@ -118,7 +118,12 @@ pub fn save(
     Ok(target)
 }
 
-fn save_optimizer(path: &Path, config: &Qwen3Config, optimizer: &ModelAdamW) -> Result<()> {
+/// Writes the optimizer's state by the names of the weights.
+pub(crate) fn save_moments(
+    path: &Path,
+    config: &Qwen3Config,
+    optimizer: &ModelAdamW,
+) -> Result<()> {
     let mut buffers = Vec::new();
     for (spec, moments) in weight_specs(config).iter().zip(&optimizer.moments) {
         let Some(moments) = moments else { continue };
@@ -158,10 +163,21 @@ pub fn load(
     let file: StateFile =
         serde_json::from_str(&text).map_err(|error| TrainError::checkpoint(&path, error))?;
 
-    let path = folder.join(OPTIMIZER);
-    let bytes = std::fs::read(&path).map_err(|error| TrainError::io(&path, error))?;
+    let times = &file.optimizer_time;
+    optimizer.moments = load_moments(&folder.join(OPTIMIZER), model_config, times, device)?;
+    Ok(file.run)
+}
+
+/// Reads what [`save_moments`] wrote; `times` are the updates of each weight.
+pub(crate) fn load_moments(
+    path: &Path,
+    model_config: &Qwen3Config,
+    times: &[usize],
+    device: &Device,
+) -> Result<Vec<Option<Moments>>> {
+    let bytes = std::fs::read(path).map_err(|error| TrainError::io(path, error))?;
     let tensors =
-        SafeTensors::deserialize(&bytes).map_err(|error| TrainError::checkpoint(&path, error))?;
+        SafeTensors::deserialize(&bytes).map_err(|error| TrainError::checkpoint(path, error))?;
     let by_name: HashMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
     let read = |name: String| -> Result<Option<Tensor<2>>> {
         let Some(view) = by_name.get(&name) else {
@@ -170,7 +186,7 @@ pub fn load(
         let shape: [usize; 2] = view
             .shape()
             .try_into()
-            .map_err(|_| TrainError::checkpoint(&path, format!("`{name}` is not a matrix")))?;
+            .map_err(|_| TrainError::checkpoint(path, format!("`{name}` is not a matrix")))?;
         let values: Vec<f32> = view
             .data()
             .chunks_exact(4)
@@ -181,18 +197,16 @@ pub fn load(
             device,
         )))
     };
-    optimizer.moments = Vec::new();
+    let mut all = Vec::new();
     for (index, spec) in weight_specs(model_config).iter().enumerate() {
         let first = read(format!("first.{}", spec.name))?;
         let second = read(format!("second.{}", spec.name))?;
-        let time = file.optimizer_time.get(index).copied().unwrap_or(0);
-        optimizer
-            .moments
-            .push(first.zip(second).map(|(first, second)| Moments {
-                time,
-                first,
-                second,
-            }));
+        let time = times.get(index).copied().unwrap_or(0);
+        all.push(first.zip(second).map(|(first, second)| Moments {
+            time,
+            first,
+            second,
+        }));
     }
-    Ok(file.run)
+    Ok(all)
 }

@@ -9,6 +9,7 @@ mod picture_model;
 mod picture_vae;
 mod resume;
 mod rl_parity;
+mod rl_run;
 mod rl_step;
 mod sft_parity;
 mod sft_parts;

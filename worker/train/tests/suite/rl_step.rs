@@ -74,7 +74,7 @@ impl ImageTool for Brush {
     }
 }
 
-fn around(works: bool) -> Surroundings {
+pub fn around(works: bool) -> Surroundings {
     let settings = RewardSettings {
         weights: RewardWeights {
             count: 1.0,
@@ -94,16 +94,20 @@ fn around(works: bool) -> Surroundings {
     }
 }
 
+pub fn demo_policy() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../models/demo-policy")
+}
+
 fn stepper(max_answer_tokens: usize) -> Stepper {
     let device = Device::flex();
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../models/demo-policy");
-    let folder = ModelFolder::open(&path).unwrap();
+    let folder = ModelFolder::open(&demo_policy()).unwrap();
     let model = folder.load_model(&device.clone().autodiff()).unwrap();
     let learner = LearnerConfig {
         max_answer_tokens,
         ..LearnerConfig::default()
     };
     Stepper {
+        reference: None,
         learner: Learner::new(learner, model, folder.config.clone(), &device),
         folder,
         device,
