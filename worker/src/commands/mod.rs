@@ -8,6 +8,7 @@ mod library;
 mod llm_server;
 mod models;
 mod rebuild;
+mod train;
 mod worker;
 
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ enum Command {
     /// Models on disk
     #[command(subcommand)]
     Models(models::Command),
+    /// Train a policy by reinforcement learning, without any server
+    Train(train::Options),
     /// Restore Redis from S3: jobs, lists, keys, and what was unfinished
     Rebuild(rebuild::Options),
     /// The configuration
@@ -76,6 +79,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Command::ImageClient(options) => image_client::run(options).await,
         Command::Models(command) => models::run(command),
         Command::Rebuild(options) => rebuild::run(options).await,
+        Command::Train(options) => train::run(options).await,
         Command::Config(command) => config::run(&command).await,
     }
 }

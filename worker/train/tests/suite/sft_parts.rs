@@ -55,7 +55,10 @@ fn every_answer_token_is_learnt_once_and_no_prompt_token() {
 
 #[test]
 fn the_loss_does_not_depend_on_what_shares_a_row_or_a_batch() {
-    let model = tiny_config().init(&Device::flex());
+    let device = Device::flex();
+    // Of the weights: in some models what leaks makes little difference.
+    device.seed(5);
+    let model = tiny_config().init(&device);
     // One example at a time: nothing to leak from.
     let alone = loss_of(&model, &batches(Layout::Bucket, 1));
     assert!(alone > 1.0);

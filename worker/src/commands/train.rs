@@ -1,0 +1,263 @@
+//! `illumine train`: reinforcement learning from a file, without any server.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use clap::Args;
+use illumine_agent::policy::openai::OpenAiPolicy;
+use illumine_agent::{AgentSettings, PictureError, PictureStore, image_ref};
+use illumine_config::{Config, Judge};
+use illumine_datasets::{Dataset, ReadOptions, SplitRule};
+use illumine_models::device::parse_device;
+use illumine_rewards::{JudgeSettings, LlmJudge, MllmJudge, RewardSettings, Scorer};
+use illumine_tools::Picture;
+use illumine_train::rl::{Run, RunConfig, Surroundings};
+use illumine_types::ImageRef;
+use serde::{Deserialize, Serialize};
+
+#[derive(Args)]
+#[command(
+    after_help = "The run goes on from the newest checkpoint in its folder. Ctrl-C ends it after the\n\
+    step under way, with a checkpoint."
+)]
+pub struct Options {
+    /// What to train: see `--print-config`
+    #[arg(long, value_name = "FILE", required_unless_present = "print_config")]
+    config: Option<PathBuf>,
+    /// Folder for metrics, samples and checkpoints
+    #[arg(long, value_name = "FOLDER", required_unless_present = "print_config")]
+    out: Option<PathBuf>,
+    /// Where to compute: flex, libtorch, cuda:0 …
+    #[arg(long)]
+    device: Option<String>,
+    /// Print every setting with its default, and end
+    #[arg(long)]
+    print_config: bool,
+}
+
+/// What `--config` names.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TrainFile {
+    /// The policy's folder.
+    model: PathBuf,
+    /// Parquet or JSONL in the columns `prompt`, `images`, `data_source`, `extra_info`.
+    dataset: Vec<PathBuf>,
+    /// Whether the policy was taught a mark for each input picture, as the demo's was.
+    input_marks: bool,
+    reward: RewardSettings,
+    /// Of both judges, which LLM_JUDGE_BASE_URL and MLLM_JUDGE_BASE_URL name.
+    judge: JudgeSettings,
+    run: RunConfig,
+}
+
+impl Default for TrainFile {
+    fn default() -> Self {
+        Self {
+            model: "worker/models/demo-policy".into(),
+            dataset: vec!["worker/datasets/demo/train.parquet".into()],
+            input_marks: true,
+            reward: RewardSettings::default(),
+            judge: JudgeSettings::default(),
+            run: RunConfig::default(),
+        }
+    }
+}
+
+pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    if options.print_config {
+        print!("{}", toml::to_string_pretty(&TrainFile::default())?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config =
+        super::configuration(|sources| sources.with_flag("worker.device", options.device.clone()))?
+            .config;
+    let (path, out) = (
+        options.config.unwrap_or_default(),
+        options.out.unwrap_or_default(),
+    );
+    let file = read(&path)?;
+    let dataset = Dataset::read(&file.dataset, &ReadOptions::default(), SplitRule::Column)?;
+    let device = parse_device(&config.worker.device)?;
+    let around = surroundings(&config, &file, &out).await?;
+    let (run_config, model) = (file.run.clone(), file.model.clone());
+    let folder = out.clone();
+    let mut run = tokio::task::spawn_blocking(move || {
+        Run::resume(run_config, &model, dataset, &device, &folder)
+    })
+    .await??;
+    let before = run.steps_done();
+    if before > 0 {
+        println!("going on after step {before}");
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    tokio::spawn(stop_on_interrupt(Arc::clone(&stop)));
+    let report = |line: &illumine_train::rl::run::Line| {
+        let metrics = &line.metrics;
+        println!(
+            "step {:4}  reward {:.3} ± {:.3}  pictures {:.2}  tokens {:.0}  flat {}/{}  excluded {}  \
+             entropy {:.3}  norm {:.3}  {:.0} tokens/s",
+            line.step,
+            metrics.reward,
+            metrics.reward_deviation,
+            metrics.pictures,
+            metrics.answer_tokens,
+            metrics.flat_groups,
+            file.run.prompts_per_step,
+            metrics.excluded,
+            metrics.update.entropy,
+            metrics.update.grad_norm,
+            metrics.tokens_per_s,
+        );
+        match stop.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    let checkpoint = run.run(&around, &out, report).await?;
+    println!("{}", checkpoint.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &Path) -> anyhow::Result<TrainFile> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("--config {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("--config {}", path.display()))
+}
+
+async fn surroundings(
+    config: &Config,
+    file: &TrainFile,
+    out: &Path,
+) -> anyhow::Result<Surroundings> {
+    let llm = judge(&config.llm_judge, "LLM_JUDGE_MODEL_NAME")?;
+    let llm = llm.map(|policy| LlmJudge::new(policy, file.judge.clone()));
+    let mllm = judge(&config.mllm_judge, "MLLM_JUDGE_MODEL_NAME")?;
+    let mllm = mllm.map(|policy| MllmJudge::new(policy, file.judge.clone()));
+    let scorer = Scorer::new(file.reward, llm.transpose()?, mllm.transpose()?)?;
+    let toolbox = crate::tools::for_folder(config).await;
+    for tool in toolbox.tools() {
+        let capability = tool.capability();
+        if let (false, Some(reason)) = (capability.available, &capability.reason) {
+            println!("{} cannot run: {reason}", capability.tool.as_str());
+        }
+    }
+    Ok(Surroundings {
+        tools: toolbox.tools().to_vec(),
+        agent: AgentSettings::from_config(config)?,
+        scorer: Arc::new(scorer),
+        pictures: Arc::new(FolderPictures(out.join("images"))),
+        marks: file.input_marks,
+    })
+}
+
+/// The policy that a judge's settings name, if any; `model` is the setting for its name.
+fn judge(settings: &Judge, model: &str) -> anyhow::Result<Option<Arc<OpenAiPolicy>>> {
+    let Some(base_url) = &settings.base_url else {
+        return Ok(None);
+    };
+    let name = settings
+        .model
+        .as_deref()
+        .with_context(|| format!("a judge's server is named and its model is not: set {model}"))?;
+    let idle = Duration::from_secs(120);
+    let policy = OpenAiPolicy::new(base_url, name, settings.api_key.clone(), idle)?;
+    Ok(Some(Arc::new(policy)))
+}
+
+async fn stop_on_interrupt(stop: Arc<AtomicBool>) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        eprintln!("ending after this step");
+        stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Pictures by their content, in a folder: those that samples show, and no memory.
+struct FolderPictures(PathBuf);
+
+#[async_trait]
+impl PictureStore for FolderPictures {
+    async fn put(&self, picture: &Picture) -> Result<ImageRef, PictureError> {
+        let image = image_ref(picture).ok_or_else(|| PictureError("no name for it".into()))?;
+        let path = self.0.join(image.id.as_str());
+        let failed = |error: std::io::Error| PictureError(format!("{}: {error}", path.display()));
+        tokio::fs::create_dir_all(&self.0).await.map_err(failed)?;
+        if !tokio::fs::try_exists(&path).await.map_err(failed)? {
+            // Whole or not at all; two that draw the same write the same.
+            let part = path.with_extension(format!("{:p}.part", &picture.bytes));
+            tokio::fs::write(&part, &picture.bytes)
+                .await
+                .map_err(failed)?;
+            tokio::fs::rename(&part, &path).await.map_err(failed)?;
+        }
+        Ok(image)
+    }
+
+    async fn get(&self, image: &ImageRef) -> Result<Picture, PictureError> {
+        let path = self.0.join(image.id.as_str());
+        let bytes = tokio::fs::read(&path).await;
+        let bytes = bytes.map_err(|error| PictureError(format!("{}: {error}", path.display())))?;
+        Ok(Picture {
+            bytes: bytes.into(),
+            mime: illumine_store::blobs::mime_of(&image.id),
+            width: image.width,
+            height: image.height,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_printed_settings_are_those_that_are_read() {
+        let text = toml::to_string_pretty(&TrainFile::default()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        std::fs::write(&path, &text).unwrap();
+        let file = read(&path).unwrap();
+        assert_eq!(file.run, RunConfig::default());
+        std::fs::write(&path, text.replace("learning_rate", "lerning_rate")).unwrap();
+        let words = format!("{:#}", read(&path).unwrap_err());
+        assert!(
+            words.contains("lerning_rate") && words.contains("run.toml"),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn a_judge_without_a_model_names_the_setting() {
+        let named = Judge {
+            base_url: Some("http://127.0.0.1:9".into()),
+            ..Judge::default()
+        };
+        let error = judge(&named, "LLM_JUDGE_MODEL_NAME").unwrap_err();
+        assert!(error.to_string().contains("LLM_JUDGE_MODEL_NAME"));
+        assert!(judge(&Judge::default(), "X").unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn pictures_are_found_again_by_their_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderPictures(folder.path().join("images"));
+        let picture = Picture {
+            bytes: b"a picture".to_vec().into(),
+            mime: "image/png",
+            width: 2,
+            height: 3,
+        };
+        let image = store.put(&picture).await.unwrap();
+        assert_eq!(store.put(&picture).await.unwrap(), image);
+        assert_eq!(store.get(&image).await.unwrap().bytes, picture.bytes);
+        std::fs::remove_file(folder.path().join("images").join(image.id.as_str())).unwrap();
+        let error = store.get(&image).await.unwrap_err();
+        assert!(error.to_string().contains(image.id.as_str()));
+    }
+}
