@@ -64,6 +64,8 @@ impl Options {
     pub fn log_level(&self) -> &str {
         match &self.command {
             Command::ImageServer(options) => options.log_level(),
+            // Every search that finds nothing is the policy's affair, and in the samples.
+            Command::Train(_) => "warn",
             _ => "info",
         }
     }

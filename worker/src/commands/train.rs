@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -152,7 +152,7 @@ async fn surroundings(
         tools: toolbox.tools().to_vec(),
         agent: AgentSettings::from_config(config)?,
         scorer: Arc::new(scorer),
-        pictures: Arc::new(FolderPictures(out.join("images"))),
+        pictures: Arc::new(FolderPictures::new(out.join("images"))),
         marks: file.input_marks,
     })
 }
@@ -179,18 +179,34 @@ async fn stop_on_interrupt(stop: Arc<AtomicBool>) {
 }
 
 /// Pictures by their content, in a folder: those that samples show, and no memory.
-struct FolderPictures(PathBuf);
+struct FolderPictures {
+    folder: PathBuf,
+    /// Files written beside their places.
+    parts: AtomicU64,
+}
+
+impl FolderPictures {
+    const fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            parts: AtomicU64::new(0),
+        }
+    }
+}
 
 #[async_trait]
 impl PictureStore for FolderPictures {
     async fn put(&self, picture: &Picture) -> Result<ImageRef, PictureError> {
         let image = image_ref(picture).ok_or_else(|| PictureError("no name for it".into()))?;
-        let path = self.0.join(image.id.as_str());
+        let path = self.folder.join(image.id.as_str());
         let failed = |error: std::io::Error| PictureError(format!("{}: {error}", path.display()));
-        tokio::fs::create_dir_all(&self.0).await.map_err(failed)?;
+        tokio::fs::create_dir_all(&self.folder)
+            .await
+            .map_err(failed)?;
         if !tokio::fs::try_exists(&path).await.map_err(failed)? {
-            // Whole or not at all; two that draw the same write the same.
-            let part = path.with_extension(format!("{:p}.part", &picture.bytes));
+            // Whole or not at all; answers to one prompt keep its pictures at the same time.
+            let number = self.parts.fetch_add(1, Ordering::Relaxed);
+            let part = path.with_extension(format!("{number}.part"));
             tokio::fs::write(&part, &picture.bytes)
                 .await
                 .map_err(failed)?;
@@ -200,7 +216,7 @@ impl PictureStore for FolderPictures {
     }
 
     async fn get(&self, image: &ImageRef) -> Result<Picture, PictureError> {
-        let path = self.0.join(image.id.as_str());
+        let path = self.folder.join(image.id.as_str());
         let bytes = tokio::fs::read(&path).await;
         let bytes = bytes.map_err(|error| PictureError(format!("{}: {error}", path.display())))?;
         Ok(Picture {
@@ -243,18 +259,20 @@ mod tests {
         assert!(judge(&Judge::default(), "X").unwrap().is_none());
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn pictures_are_found_again_by_their_content() {
         let folder = tempfile::tempdir().unwrap();
-        let store = FolderPictures(folder.path().join("images"));
+        let store = FolderPictures::new(folder.path().join("images"));
         let picture = Picture {
             bytes: b"a picture".to_vec().into(),
             mime: "image/png",
             width: 2,
             height: 3,
         };
-        let image = store.put(&picture).await.unwrap();
-        assert_eq!(store.put(&picture).await.unwrap(), image);
+        let together = (0..32).map(|_| store.put(&picture));
+        let kept = futures::future::join_all(together).await;
+        let image = kept[0].clone().unwrap();
+        assert!(kept.into_iter().all(|kept| kept.unwrap() == image));
         assert_eq!(store.get(&image).await.unwrap().bytes, picture.bytes);
         std::fs::remove_file(folder.path().join("images").join(image.id.as_str())).unwrap();
         let error = store.get(&image).await.unwrap_err();
