@@ -49,7 +49,7 @@ pub enum EventKind {
     ToolProgress {
         index: usize,
         fraction: f32,
-        /// A small picture of where it stands, as a `data:image/png;base64,` URL.
+        /// A small picture of where it stands, as a `data:image/jpeg;base64,` URL.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         preview: Option<String>,
     },

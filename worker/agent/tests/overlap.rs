@@ -196,7 +196,7 @@ async fn text_is_sent_in_pieces_but_never_after_its_tag() {
     drop(events);
     assert_eq!(bench.recorder.text(), "word ".repeat(200));
     let progress = bench.recorder.kinds().into_iter().filter(
-        |event| matches!(event, EventKind::ToolProgress { index: 0, fraction, preview: Some(url) } if *fraction == 0.5 && url == "data:image/png;base64,cHJldmlldw=="),
+        |event| matches!(event, EventKind::ToolProgress { index: 0, fraction, preview: Some(url) } if *fraction == 0.5 && url == "data:image/jpeg;base64,cHJldmlldw=="),
     );
     assert_eq!(progress.count(), 1);
 }

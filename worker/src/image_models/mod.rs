@@ -9,6 +9,6 @@ mod painter;
 pub mod testing;
 
 pub use drawing::Drawing;
-pub use encode::png;
+pub use encode::{png, preview};
 pub use open::{ModelSpec, Opened, open};
 pub use painter::painters;

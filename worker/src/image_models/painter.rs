@@ -10,7 +10,7 @@ use illumine_models::qwen_image::{DrawRequest, ImageMode, LoadOptions};
 use illumine_tools::painter::{Named, PaintOrder, PaintWatch, Painted, Painter, Painters};
 use illumine_tools::{Advance, Picture, ToolError};
 
-use super::{Drawing, ModelSpec, Opened, decode, open, png};
+use super::{Drawing, ModelSpec, Opened, decode, open, png, preview as small};
 
 /// Draws with a model of this program.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Painter for StudioPainter {
                     steps,
                     preview,
                 } => {
-                    let preview = preview.and_then(|pixels| png(&pixels).ok());
+                    let preview = preview.and_then(|pixels| small(&pixels).ok());
                     let fraction = step as f32 / steps.max(1) as f32;
                     (watch.progress)(Advance { fraction, preview });
                 }

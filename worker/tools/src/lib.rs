@@ -21,5 +21,7 @@ pub use error::ToolError;
 pub use illumine_guard::Picture;
 pub use painter::Painters;
 pub use search::library::{FolderLibrary, LibraryEntry, LibrarySource};
-pub use tool::{Advance, DrawOptions, ImageTool, ProgressSink, ToolContext, ToolImage};
+pub use tool::{
+    Advance, DrawOptions, ImageTool, LARGEST_PREVIEW, ProgressSink, ToolContext, ToolImage,
+};
 pub use toolbox::{Retry, Toolbox, Tuning};

@@ -33,9 +33,13 @@ pub struct DrawOptions {
 pub struct Advance {
     /// The done share, 0..=1.
     pub fraction: f32,
-    /// A small PNG of where it stands.
+    /// A small JPEG of where it stands, of at most [`LARGEST_PREVIEW`] bytes: a larger one
+    /// is not passed on.
     pub preview: Option<Bytes>,
 }
+
+/// Bytes of a preview: every reader of an event stream gets each of them.
+pub const LARGEST_PREVIEW: usize = 48 * 1024;
 
 impl Advance {
     /// The done share alone.

@@ -126,7 +126,7 @@ impl LiveImage {
 
 /// Whether `url` holds a picture itself: nothing else is loaded for a preview.
 fn is_picture(url: &str) -> bool {
-    let data = url.strip_prefix("data:image/png;base64,");
+    let data = url.strip_prefix("data:image/jpeg;base64,");
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
     data.is_some_and(|data| data.bytes().all(letter))
 }

@@ -245,19 +245,19 @@ fn shown(fraction: f32, preview: Option<&str>) -> EventKind {
 #[test]
 fn a_preview_stays_until_the_next_one_and_nothing_is_loaded_for_it() {
     let mut live = told(&story()[..7]);
-    let png = "data:image/png;base64,iVBORw0KGgo=";
-    live.apply(&event(30, 1, shown(0.6, Some(png))));
+    let jpeg = "data:image/jpeg;base64,/9j/4AAQ+w==";
+    live.apply(&event(30, 1, shown(0.6, Some(jpeg))));
     live.apply(&event(31, 1, shown(0.7, None)));
-    assert_eq!(live.image(0).unwrap().preview.as_deref(), Some(png));
+    assert_eq!(live.image(0).unwrap().preview.as_deref(), Some(jpeg));
     for url in [
         "https://elsewhere.example/a.png",
         "data:image/svg+xml;base64,PHN2Zz4=",
-        "data:image/png;base64,\" onerror=alert(1)",
+        "data:image/jpeg;base64,\" onerror=alert(1)",
     ] {
         live.apply(&event(32, 1, shown(0.8, Some(url))));
         assert_eq!(
             live.image(0).unwrap().preview.as_deref(),
-            Some(png),
+            Some(jpeg),
             "{url}"
         );
     }

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::FutureExt;
 use illumine_tools::{
-    Advance, ImageTool, Picture, ProgressSink, ToolContext, ToolError, ToolImage,
+    Advance, ImageTool, LARGEST_PREVIEW, Picture, ProgressSink, ToolContext, ToolError, ToolImage,
 };
 use illumine_types::document::ParentImage;
 use illumine_types::tool::ToolRequest;
@@ -20,9 +20,6 @@ use super::{Place, Surroundings};
 
 /// Progress is told at most so often.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
-
-/// Bytes of a preview; events are kept in memory.
-const LARGEST_PREVIEW: usize = 48 * 1024;
 
 /// The image that an edit changes.
 pub(crate) struct Parent {
@@ -147,8 +144,8 @@ impl Call {
             *last = Some(now);
             let fraction = fraction.clamp(0.0, 1.0);
             let preview = preview
-                .filter(|png| png.len() <= LARGEST_PREVIEW)
-                .map(|png| format!("data:image/png;base64,{}", STANDARD.encode(png)));
+                .filter(|jpeg| jpeg.len() <= LARGEST_PREVIEW)
+                .map(|jpeg| format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg)));
             events.send(EventKind::ToolProgress {
                 index,
                 fraction,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use illumine_agent::policy::ChatImage;
+use illumine_guard::picture::PictureKind;
 use serde_json::{Map, Value};
 
 use crate::error::{Result, RewardError};
@@ -155,30 +156,12 @@ fn picture(field: &str, path: &Path) -> Result<ChatImage, Fault> {
         Err(error) => return fault(field, format!("{}: {error}", path.display())),
     };
     // By content; names lie.
-    let mime = match bytes.as_slice() {
-        [0x89, b'P', b'N', b'G', ..] => "image/png",
-        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => "image/webp",
-        [b'G', b'I', b'F', b'8', ..] => "image/gif",
-        _ => return fault(field, format!("{}: is no picture", path.display())),
+    let Some(kind) = PictureKind::of(&bytes) else {
+        return fault(field, format!("{}: is no picture", path.display()));
     };
     Ok(ChatImage {
         bytes: bytes.into(),
-        mime: mime.to_owned(),
+        mime: kind.mime().to_owned(),
     })
 }
 

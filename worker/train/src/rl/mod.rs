@@ -13,6 +13,7 @@ pub mod learner;
 pub mod objective;
 pub mod rollout;
 pub mod run;
+pub mod run_config;
 pub mod step;
 
 pub use advantage::{Advantages, Scale, advantages};
@@ -20,5 +21,6 @@ pub use answer::Answer;
 pub use learner::{Learner, LearnerConfig, UpdateMetrics};
 pub use objective::{Aggregation, Algorithm, KlEstimate, Objective};
 pub use rollout::{Prompt, Rollout, Sampling, Surroundings};
-pub use run::{Run, RunConfig};
+pub use run::Run;
+pub use run_config::RunConfig;
 pub use step::{StepConfig, Stepper};

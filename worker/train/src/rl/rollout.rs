@@ -16,6 +16,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use illumine_agent::policy::burn::{BurnPolicy, Transcript};
 use illumine_agent::{Agent, AgentSettings, GenerationInput, NoEvents, PictureStore};
+use illumine_datasets::rng::Rng;
 use illumine_models::engine::Engine;
 use illumine_rewards::{Requirement, Sample, Score, Scorer};
 use illumine_tools::{ImageTool, Picture};
@@ -135,16 +136,18 @@ pub async fn roll(
     around: &Surroundings,
     step: u64,
 ) -> Vec<Rollout> {
-    let policy = BurnPolicy::over(engine.clone(), "policy", around.marks);
-    let until = Instant::now() + Duration::from_secs(sampling.time_limit_s);
+    let roll = Roll {
+        policy: BurnPolicy::over(engine.clone(), "policy", around.marks),
+        prompts,
+        sampling,
+        around,
+        step,
+        until: Instant::now() + Duration::from_secs(sampling.time_limit_s),
+    };
     // As many at a time as the engine takes without refusing one.
     let room = engine.room().max(1);
-    let mut waiting = (0..prompts.len() * sampling.samples).map(|number| {
-        let (prompt, sample) = (number / sampling.samples, number % sampling.samples);
-        one(
-            &policy, prompts, prompt, sample, sampling, around, step, until,
-        )
-    });
+    let mut waiting = (0..prompts.len() * sampling.samples)
+        .map(|number| roll.one(number / sampling.samples, number % sampling.samples));
     let mut running: FuturesUnordered<_> = waiting.by_ref().take(room).collect();
     let mut rollouts = Vec::new();
     while let Some(rollout) = running.next().await {
@@ -155,85 +158,97 @@ pub async fn roll(
     rollouts
 }
 
-#[allow(clippy::too_many_arguments)]
-async fn one(
-    policy: &BurnPolicy,
-    prompts: &[Prompt],
-    prompt: usize,
-    sample: usize,
-    sampling: &Sampling,
-    around: &Surroundings,
+/// What all answers of a step share.
+struct Roll<'a> {
+    policy: BurnPolicy,
+    prompts: &'a [Prompt],
+    sampling: &'a Sampling,
+    around: &'a Surroundings,
     step: u64,
+    /// When those that are not done are cut off.
     until: Instant,
-) -> Rollout {
-    let asked = &prompts[prompt];
-    let (policy, recorder) = policy.recorded();
-    let agent = Agent::new(Arc::new(policy), around.tools.clone(), around.agent.clone());
-    let finish = |document, outcome| Rollout {
-        prompt,
-        sample,
-        transcript: recorder.transcript(),
-        document,
-        outcome,
-    };
-    let mut inputs = Vec::new();
-    for picture in &asked.inputs {
-        match around.pictures.put(picture).await {
-            Ok(image) => inputs.push(image),
-            Err(error) => return finish(None, Outcome::Failed(format!("picture_store: {error}"))),
+}
+
+impl Roll<'_> {
+    async fn one(&self, prompt: usize, sample: usize) -> Rollout {
+        let asked = &self.prompts[prompt];
+        let (policy, recorder) = self.policy.recorded();
+        let agent = Agent::new(
+            Arc::new(policy),
+            self.around.tools.clone(),
+            self.around.agent.clone(),
+        );
+        let finish = |document, outcome| Rollout {
+            prompt,
+            sample,
+            transcript: recorder.transcript(),
+            document,
+            outcome,
+        };
+        let mut inputs = Vec::new();
+        for picture in &asked.inputs {
+            match self.around.pictures.put(picture).await {
+                Ok(image) => inputs.push(image),
+                Err(error) => {
+                    return finish(None, Outcome::Failed(format!("picture_store: {error}")));
+                }
+            }
         }
+        let input = GenerationInput {
+            id: JobId::generate(JobKind::Generation),
+            prompt: asked.question.clone(),
+            inputs,
+            options: GenerationOptions {
+                max_tokens: u32::try_from(self.sampling.max_answer_tokens).ok(),
+                temperature: Some(self.sampling.temperature),
+                top_p: Some(self.sampling.top_p),
+                seed: Some(seed(
+                    self.sampling.seed,
+                    self.step,
+                    asked.row,
+                    sample as u64,
+                )),
+                ..GenerationOptions::default()
+            },
+            created_at: chrono::Utc::now(),
+            queued_ms: 0,
+        };
+        let cancel = CancellationToken::new();
+        let _cancels = cancel.clone().drop_guard();
+        let until = self.until;
+        let late = {
+            let cancel = cancel.clone();
+            async move {
+                tokio::time::sleep_until(until.into()).await;
+                cancel.cancel();
+                std::future::pending::<Infallible>().await
+            }
+        };
+        let making = agent.generate(&input, &NoEvents, Arc::clone(&self.around.pictures), cancel);
+        let made = tokio::select! {
+            made = making => made,
+            never = late => match never {},
+        };
+        let document = match made {
+            Ok(document) => document,
+            Err(error) => {
+                return finish(None, Outcome::Failed(format!("{}: {error}", error.code())));
+            }
+        };
+        let judged =
+            Sample::from_document(&document, asked.requires.clone(), &*self.around.pictures).await;
+        let outcome = match self.around.scorer.score(&judged).await {
+            Ok(score) => Outcome::Scored(Box::new(score)),
+            Err(error) => Outcome::Failed(format!("{}: {error}", error.code())),
+        };
+        finish(Some(document), outcome)
     }
-    let input = GenerationInput {
-        id: JobId::generate(JobKind::Generation),
-        prompt: asked.question.clone(),
-        inputs,
-        options: GenerationOptions {
-            max_tokens: u32::try_from(sampling.max_answer_tokens).ok(),
-            temperature: Some(sampling.temperature),
-            top_p: Some(sampling.top_p),
-            seed: Some(seed(sampling.seed, step, asked.row, sample as u64)),
-            ..GenerationOptions::default()
-        },
-        created_at: chrono::Utc::now(),
-        queued_ms: 0,
-    };
-    let cancel = CancellationToken::new();
-    let _cancels = cancel.clone().drop_guard();
-    let late = {
-        let cancel = cancel.clone();
-        async move {
-            tokio::time::sleep_until(until.into()).await;
-            cancel.cancel();
-            std::future::pending::<Infallible>().await
-        }
-    };
-    let making = agent.generate(&input, &NoEvents, Arc::clone(&around.pictures), cancel);
-    let made = tokio::select! {
-        made = making => made,
-        never = late => match never {},
-    };
-    let document = match made {
-        Ok(document) => document,
-        Err(error) => return finish(None, Outcome::Failed(format!("{}: {error}", error.code()))),
-    };
-    let judged = Sample::from_document(&document, asked.requires.clone(), &*around.pictures).await;
-    let outcome = match around.scorer.score(&judged).await {
-        Ok(score) => Outcome::Scored(Box::new(score)),
-        Err(error) => Outcome::Failed(format!("{}: {error}", error.code())),
-    };
-    finish(Some(document), outcome)
 }
 
 /// The same answer for the same run, step, row and sample; 31 bits, as every tool takes.
 fn seed(run: u64, step: u64, row: u64, sample: u64) -> u64 {
-    let mut state = run;
-    for part in [step, row, sample] {
-        state = (state ^ part).wrapping_add(0x9E37_79B9_7F4A_7C15);
-        state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        state ^= state >> 31;
-    }
-    state >> 33
+    let parts = [step, row, sample].into_iter();
+    parts.fold(run, |seed, part| Rng::new(seed, part).bits()) >> 33
 }
 
 #[cfg(test)]

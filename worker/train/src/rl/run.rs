@@ -7,7 +7,6 @@
 //! | `samples/step-000010.jsonl` | answers of a step with every part of their scores |
 //! | `checkpoints/step-000010/` | a model folder as `transformers` reads it, with the optimizer's state and the place in the run |
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
@@ -22,10 +21,12 @@ use serde_json::json;
 
 use super::learner::{Learner, LearnerConfig};
 use super::rollout::{Outcome, Prompt, Rollout, Surroundings};
-use super::step::{StepConfig, StepMetrics, Stepper};
+use super::run_config::RunConfig;
+use super::step::{StepMetrics, Stepper};
 use crate::error::{Result, TrainError};
 use crate::optim::{self, learning_rate};
 use crate::sft::checkpoint::{self, folder, latest, prune};
+use crate::sft::metrics;
 
 const OPTIMIZER: &str = "optimizer.safetensors";
 /// What the policy's folder needs beside the weights.
@@ -35,97 +36,6 @@ const COPIED: [&str; 4] = [
     "generation_config.json",
     "system_prompt.md",
 ];
-
-/// What a run is told.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RunConfig {
-    /// How answers are drawn and learnt from.
-    pub step: StepConfig,
-    /// What is minimised, and the optimizer's numbers.
-    pub learner: LearnerConfig,
-    /// At its peak.
-    pub learning_rate: f64,
-    /// Steps until the peak.
-    pub warmup_steps: u64,
-    /// Steps of the run.
-    pub steps: u64,
-    /// Prompts of a step.
-    pub prompts_per_step: usize,
-    /// Of the order of prompts.
-    pub seed: u64,
-    /// A checkpoint every so many steps.
-    pub checkpoint_every: u64,
-    /// Older checkpoints are removed.
-    pub keep_checkpoints: usize,
-    /// Answers are written down every so many steps.
-    pub samples_every: u64,
-}
-
-impl Default for RunConfig {
-    fn default() -> Self {
-        Self {
-            step: StepConfig::default(),
-            learner: LearnerConfig::default(),
-            learning_rate: 1e-5,
-            warmup_steps: 5,
-            steps: 100,
-            prompts_per_step: 8,
-            seed: 1,
-            checkpoint_every: 20,
-            keep_checkpoints: 2,
-            samples_every: 10,
-        }
-    }
-}
-
-impl RunConfig {
-    /// Checks each value.
-    ///
-    /// # Errors
-    /// [`TrainError::Config`] naming the first that cannot be used.
-    pub fn validate(&self) -> Result<()> {
-        let refuse = |field, reason: String| Err(TrainError::Config { field, reason });
-        let sampling = &self.step.sampling;
-        for (field, value) in [
-            ("steps", self.steps),
-            ("prompts_per_step", self.prompts_per_step as u64),
-            ("checkpoint_every", self.checkpoint_every),
-            ("keep_checkpoints", self.keep_checkpoints as u64),
-            ("samples_every", self.samples_every),
-            ("max_answer_tokens", sampling.max_answer_tokens as u64),
-            ("time_limit_s", sampling.time_limit_s),
-        ] {
-            if value == 0 {
-                return refuse(field, "must be at least 1".to_owned());
-            }
-        }
-        if sampling.samples < 2 {
-            let reason = format!(
-                "{}: a group of fewer than two answers has nothing to compare",
-                sampling.samples
-            );
-            return refuse("samples", reason);
-        }
-        if !(sampling.temperature.is_finite() && sampling.temperature > 0.0) {
-            let reason = format!(
-                "{}: answers must be drawn, so it must be above 0",
-                sampling.temperature
-            );
-            return refuse("temperature", reason);
-        }
-        // Beyond it a fine-tuned policy is gone after a few steps.
-        if !(self.learning_rate.is_finite() && (0.0..=0.1).contains(&self.learning_rate)) {
-            let reason = format!("{}: must lie in 0..=0.1", self.learning_rate);
-            return refuse("learning_rate", reason);
-        }
-        if !(0.0..=1.0).contains(&self.step.most_excluded) {
-            let reason = format!("{}: must lie in 0..=1", self.step.most_excluded);
-            return refuse("most_excluded", reason);
-        }
-        Ok(())
-    }
-}
 
 /// A line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -217,6 +127,7 @@ impl Run {
         let text = std::fs::read_to_string(&path).map_err(|error| TrainError::io(&path, error))?;
         let state: State =
             serde_json::from_str(&text).map_err(|error| TrainError::checkpoint(&path, error))?;
+        same_place(&state.config, &resumed.config)?;
         let learner = &mut resumed.stepper.learner;
         let loaded = ModelFolder::open(&checkpoint)?;
         learner.model = loaded.load_model(&device.clone().autodiff())?;
@@ -261,15 +172,16 @@ impl Run {
             progress,
         );
         let prompts = self.prompts(step)?;
-        let (metrics, rollouts) = self.stepper.step(&prompts, around, step, lr).await?;
+        let (figures, rollouts) = self.stepper.step(&prompts, around, step, lr).await?;
+        std::fs::create_dir_all(run).map_err(|error| TrainError::io(run, error))?;
         self.done += 1;
         let line = Line {
             step: self.done,
             lr,
-            metrics,
-            memory_bytes: crate::sft::metrics::resident_bytes(),
+            metrics: figures,
+            memory_bytes: metrics::resident_bytes(),
         };
-        append(&run.join("metrics.jsonl"), &line)?;
+        metrics::append(&run.join("metrics.jsonl"), &line)?;
         if self.done.is_multiple_of(self.config.samples_every) {
             let path = run.join(format!("samples/step-{:06}.jsonl", self.done));
             write_samples(&path, &prompts, &rollouts)?;
@@ -291,8 +203,7 @@ impl Run {
         run: &Path,
         mut report: impl FnMut(&Line) -> std::ops::ControlFlow<()>,
     ) -> Result<PathBuf> {
-        std::fs::create_dir_all(run.join("samples")).map_err(|error| TrainError::io(run, error))?;
-        truncate_after(&run.join("metrics.jsonl"), self.done)?;
+        metrics::truncate_after(&run.join("metrics.jsonl"), self.done)?;
         while self.done < self.config.steps {
             let line = self.step(around, run).await?;
             if report(&line).is_break() {
@@ -336,6 +247,28 @@ impl Run {
         optim::replace_folder(&part, &target)?;
         prune(run, self.config.keep_checkpoints)?;
         Ok(target)
+    }
+}
+
+/// Whether both read the same data at the same step; all else may change in a run.
+fn same_place(begun: &RunConfig, now: &RunConfig) -> Result<()> {
+    let pairs = [
+        ("seed", begun.seed, now.seed),
+        (
+            "prompts_per_step",
+            begun.prompts_per_step as u64,
+            now.prompts_per_step as u64,
+        ),
+    ];
+    match pairs.into_iter().find(|(_, begun, now)| begun != now) {
+        None => Ok(()),
+        Some((field, begun, now)) => Err(TrainError::Config {
+            field,
+            reason: format!(
+                "is {now}, and the run was begun with {begun}: its place in the data would be \
+                 another; begin a new run, or set it back"
+            ),
+        }),
     }
 }
 
@@ -384,31 +317,4 @@ fn write_samples(path: &Path, prompts: &[Prompt], rollouts: &[Rollout]) -> Resul
         std::fs::create_dir_all(folder).map_err(|error| TrainError::io(folder, error))?;
     }
     std::fs::write(path, lines).map_err(|error| TrainError::io(path, error))
-}
-
-fn append(path: &Path, line: &Line) -> Result<()> {
-    let text = serde_json::to_string(line).map_err(|error| TrainError::checkpoint(path, error))?;
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| TrainError::io(folder, error))?;
-    }
-    std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .and_then(|mut file| writeln!(file, "{text}"))
-        .map_err(|error| TrainError::io(path, error))
-}
-
-/// Drops the lines after `step`, which a resumed run writes again.
-fn truncate_after(path: &Path, step: u64) -> Result<()> {
-    let Ok(text) = std::fs::read_to_string(path) else {
-        return Ok(());
-    };
-    let of = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["step"].as_u64();
-    let kept: String = text
-        .lines()
-        .filter(|line| of(line).is_some_and(|number| number <= step))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    std::fs::write(path, kept).map_err(|error| TrainError::io(path, error))
 }

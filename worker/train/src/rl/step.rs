@@ -185,7 +185,8 @@ fn answers(rollouts: &[Rollout], prompts: usize, scale: Scale) -> (Vec<Answer>, 
             answers.push(Answer {
                 ids,
                 prompt_tokens: transcript.prompt.len(),
-                old_logp: transcript.logprobs.clone(),
+                // Those of the computation that learns come later, all at once.
+                old_logp: Vec::new(),
                 reference: None,
                 advantage,
             });

@@ -15,13 +15,15 @@ fn ints<const D: usize>(values: &[i64], shape: [usize; D], device: &Device) -> T
     Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
 }
 
-/// Sum of `-log p(target)` over the learnt tokens of `batch`, in nats: shape `[1]`.
-pub fn summed_cross_entropy(
+/// Logits `[1, chunk, vocab]` and targets `[1, chunk, 1]` of the learnt places of `batch`,
+/// in their order, a chunk at a time: only they meet the vocabulary.
+pub(crate) fn for_learnt(
     model: &Qwen3,
     batch: &MicroBatch,
     vocab_size: usize,
     device: &Device,
-) -> Tensor<1> {
+    mut chunk_of: impl FnMut(Tensor<3>, Tensor<3, Int>),
+) {
     let shape = [batch.rows, batch.width];
     let ids = ints(&batch.ids, shape, device);
     let (positions, mask) = match &batch.packed {
@@ -34,23 +36,33 @@ pub fn summed_cross_entropy(
     let hidden = model.hidden_states(ids, positions, mask);
     let [rows, width, size] = hidden.dims();
     let learnt = batch.places.len();
-    // Only the places that are learnt meet the vocabulary.
     let hidden = hidden
         .reshape([rows * width, size])
         .select(0, ints(&batch.places, [learnt], device));
     let chunk = (LOGITS_PER_CHUNK / vocab_size.max(1)).max(1);
-    let mut total: Option<Tensor<1>> = None;
     for start in (0..learnt).step_by(chunk) {
         let count = chunk.min(learnt - start);
         let states = hidden.clone().narrow(0, start, count);
         let targets = &batch.targets[start..start + count];
         let logits = model.logits(states.reshape([1, count, size]));
-        let chosen = log_softmax(logits, 2).gather(2, ints(targets, [1, count, 1], device));
-        let sum = chosen.sum().neg();
-        total = Some(match total {
+        chunk_of(logits, ints(targets, [1, count, 1], device));
+    }
+}
+
+/// Sum of `-log p(target)` over the learnt tokens of `batch`, in nats: shape `[1]`.
+pub fn summed_cross_entropy(
+    model: &Qwen3,
+    batch: &MicroBatch,
+    vocab_size: usize,
+    device: &Device,
+) -> Tensor<1> {
+    let mut total: Option<Tensor<1>> = None;
+    for_learnt(model, batch, vocab_size, device, |logits, targets| {
+        let sum = log_softmax(logits, 2).gather(2, targets).sum().neg();
+        total = Some(match total.take() {
             Some(total) => total + sum,
             None => sum,
         });
-    }
+    });
     total.unwrap_or_else(|| Tensor::zeros([1], device))
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::{Result, TrainError};
 
@@ -34,7 +35,7 @@ pub struct StepMetrics {
 ///
 /// # Errors
 /// [`TrainError::Io`].
-pub fn append(path: &Path, metrics: &StepMetrics) -> Result<()> {
+pub fn append(path: &Path, metrics: &impl Serialize) -> Result<()> {
     let line =
         serde_json::to_string(metrics).map_err(|error| TrainError::checkpoint(path, error))?;
     std::fs::OpenOptions::new()
@@ -53,11 +54,10 @@ pub fn truncate_after(path: &Path, step: u64) -> Result<()> {
     let Ok(text) = std::fs::read_to_string(path) else {
         return Ok(());
     };
+    let of = |line: &str| serde_json::from_str::<Value>(line).ok()?["step"].as_u64();
     let kept: String = text
         .lines()
-        .filter(|line| {
-            serde_json::from_str::<StepMetrics>(line).is_ok_and(|metrics| metrics.step <= step)
-        })
+        .filter(|line| of(line).is_some_and(|number| number <= step))
         .map(|line| format!("{line}\n"))
         .collect();
     std::fs::write(path, kept).map_err(|error| TrainError::io(path, error))

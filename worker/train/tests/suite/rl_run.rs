@@ -132,11 +132,22 @@ fn what_cannot_be_learnt_from_is_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_checkpoint_that_was_cut_is_named() {
+async fn a_checkpoint_that_does_not_fit_or_was_cut_is_named() {
     let run = tempfile::tempdir().unwrap();
     let device = Device::flex();
     let first = Run::new(config(), &demo_policy(), dataset(), &device).unwrap();
     let checkpoint = first.checkpoint(run.path()).unwrap();
+    // A place in the data that would be another is refused first.
+    let other = RunConfig {
+        seed: 2,
+        ..config()
+    };
+    let error = Run::resume(other, &demo_policy(), dataset(), &device, run.path());
+    let words = error.unwrap_err().to_string();
+    assert!(
+        words.contains("`seed`") && words.contains("begun with 1"),
+        "{words}"
+    );
     let path = checkpoint.join("model.safetensors");
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
