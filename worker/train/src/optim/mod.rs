@@ -7,11 +7,13 @@
 //! and read again without a name.
 
 mod average;
+mod muon;
 mod state;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer};
 use burn::tensor::{Gradients, Tensor};
+use rayon::prelude::*;
 
 pub use average::{Average, weights, with_weights};
 pub use state::{load_tensors, recover_folder, replace_folder, save_tensors};
@@ -29,6 +31,9 @@ pub struct AdamWOptions {
     pub weight_decay: f32,
     /// The most that the norm of all gradients may be.
     pub max_norm: f64,
+    /// Whether matrices of hidden layers are updated as Muon does, all else as AdamW.
+    #[serde(default)]
+    pub muon: bool,
 }
 
 impl Default for AdamWOptions {
@@ -39,6 +44,7 @@ impl Default for AdamWOptions {
             epsilon: 1e-8,
             weight_decay: 0.01,
             max_norm: 1.0,
+            muon: false,
         }
     }
 }
@@ -47,7 +53,7 @@ impl Default for AdamWOptions {
 pub struct ModuleAdamW {
     decayed: AdamW,
     plain: AdamW,
-    max_norm: f64,
+    options: AdamWOptions,
     moments: Vec<Option<Moments>>,
 }
 
@@ -68,6 +74,16 @@ struct Moments {
     second: Tensor<1>,
 }
 
+impl Moments {
+    fn none(like: &Tensor<1>) -> Self {
+        Self {
+            time: 0,
+            first: like.zeros_like(),
+            second: like.zeros_like(),
+        }
+    }
+}
+
 impl ModuleAdamW {
     /// No step taken yet.
     pub fn new(options: &AdamWOptions) -> Self {
@@ -82,7 +98,7 @@ impl ModuleAdamW {
         Self {
             decayed: adamw(options.weight_decay),
             plain: adamw(0.0),
-            max_norm: options.max_norm,
+            options: options.clone(),
             moments: Vec::new(),
         }
     }
@@ -112,16 +128,62 @@ impl ModuleAdamW {
             return (module, norm);
         }
         // As in `torch.nn.utils.clip_grad_norm_`.
-        let factor = (self.max_norm / (norm + 1e-6)).min(1.0);
+        let factor = (self.options.max_norm / (norm + 1e-6)).min(1.0);
         self.moments.resize_with(flat.len(), || None);
+        let ahead = match self.options.muon {
+            true => self.orthogonal_steps(&module, &flat, factor),
+            false => Vec::new(),
+        };
         let mut update = Update {
             optimizer: self,
             flat: flat.into_iter(),
+            hidden: ahead,
             index: 0,
             factor,
             learning_rate,
         };
         (module.map(&mut update), norm)
+    }
+
+    /// Of each parameter that Muon updates, its new moments and the direction. Products
+    /// of small matrices do not fill a machine, so that they are made side by side.
+    fn orthogonal_steps<M: Module>(
+        &self,
+        module: &M,
+        flat: &[Option<Tensor<1>>],
+        factor: f64,
+    ) -> Vec<Option<(Moments, Tensor<1>)>> {
+        let mut shapes = Shapes(Vec::new());
+        module.visit(&mut shapes);
+        let beta = self.options.beta_1;
+        let step = |((gradient, shape), old): ((&Option<Tensor<1>>, &Vec<usize>), _)| {
+            let gradient = gradient.clone().filter(|_| muon::is_hidden(shape))?;
+            let old = Option::<Moments>::clone(old).unwrap_or_else(|| Moments::none(&gradient));
+            let gradient = gradient * factor;
+            let first = old.first * beta + gradient.clone() * (1.0 - beta);
+            // Nesterov's look ahead.
+            let ahead = first.clone() * beta + gradient * (1.0 - beta);
+            let direction = muon::direction(ahead.reshape([shape[0], shape[1]]));
+            let moments = Moments {
+                time: old.time + 1,
+                first,
+                second: old.second,
+            };
+            Some((moments, direction.reshape([shape[0] * shape[1]])))
+        };
+        flat.par_iter()
+            .zip(&shapes.0)
+            .zip(&self.moments)
+            .map(step)
+            .collect()
+    }
+}
+
+struct Shapes(Vec<Vec<usize>>);
+
+impl ModuleVisitor for Shapes {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.push(param.dims().to_vec());
     }
 }
 
@@ -181,6 +243,7 @@ impl ModuleVisitor for Collected<'_> {
 struct Update<'o> {
     optimizer: &'o mut ModuleAdamW,
     flat: std::vec::IntoIter<Option<Tensor<1>>>,
+    hidden: Vec<Option<(Moments, Tensor<1>)>>,
     index: usize,
     factor: f64,
     learning_rate: f64,
@@ -202,6 +265,13 @@ impl ModuleMapper for Update<'_> {
             _ => &self.optimizer.decayed,
         };
         let moments = &mut self.optimizer.moments[index];
+        if let Some((new, direction)) = self.hidden.get_mut(index).and_then(Option::take) {
+            let decay = self.learning_rate * f64::from(self.optimizer.options.weight_decay);
+            let direction = direction.reshape(shape) * self.learning_rate;
+            let weight = weight * (1.0 - decay) - direction;
+            *moments = Some(new);
+            return Param::initialized(id, Tensor::from_inner(weight).require_grad());
+        }
         let state = moments.take().map(|moments| {
             AdamWState::new(AdaptiveMomentumState::new(
                 moments.time,

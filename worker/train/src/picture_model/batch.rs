@@ -36,6 +36,8 @@ pub struct Batch {
     pub beside: Option<Tensor<3>>,
     /// `[batch]`: the share of noise, 0 to 1.
     pub times: Tensor<1>,
+    /// `[batch, tokens, 1]`: the share of each token that things cover.
+    pub focus: Tensor<3>,
 }
 
 /// The kinds of a batch.
@@ -225,6 +227,15 @@ impl<'a> Batches<'a> {
                 .map(|(index, _)| self.cache.view(*index))
                 .collect(),
         };
+        let focus: Vec<f32> = rows
+            .iter()
+            .flat_map(|(index, _)| match self.kind {
+                Kind::Generation => self.cache.focus.generation(*index),
+                Kind::Edit => self.cache.focus.after(*index),
+            })
+            .map(|&share| f32::from(share) / 255.0)
+            .collect();
+        let covered = TensorData::new(focus, [shape[0], shape[1], 1]);
         let ids: Vec<Vec<i64>> = rows.iter().map(|(_, ids)| ids.clone()).collect();
         Ok(Batch {
             prompts: self.prompts.inputs(&ids, &views)?,
@@ -232,6 +243,7 @@ impl<'a> Batches<'a> {
             noise: Tensor::from_data(TensorData::new(noise, shape), device),
             beside,
             times: Tensor::from_data(TensorData::new(times, [rows.len()]), device),
+            focus: Tensor::from_data(covered, device),
         })
     }
 

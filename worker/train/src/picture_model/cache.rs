@@ -19,6 +19,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::config::{PATCH, VIEW};
+use super::focus::Focus;
 use crate::error::{Result, TrainError};
 use crate::painter::{Painter, paint, to_image};
 use crate::picture_vae::pictures_to_tensor;
@@ -47,6 +48,8 @@ pub struct LatentCache {
     before: Vec<f16>,
     after: Vec<f16>,
     view: Vec<u8>,
+    /// Where things are.
+    pub focus: Focus,
 }
 
 impl LatentCache {
@@ -82,6 +85,7 @@ impl LatentCache {
             cache.append(Self::load(&path)?, &path)?;
             report((part + 1) * PART);
         }
+        cache.focus = Focus::prepare(folder, painter, cache.len(), cache.tokens)?;
         Ok(cache)
     }
 

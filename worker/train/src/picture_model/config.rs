@@ -136,6 +136,8 @@ pub struct PictureTraining {
     pub warmup: u64,
     /// Percent of prompts that are left out, for guidance.
     pub dropped_prompts: usize,
+    /// How much more a thing weighs than what is around it, late in drawing.
+    pub focus: f64,
     /// Of the averaged weights, which are what is kept in the end.
     pub average_decay: f64,
     /// Of weights, noise, times and the order of pictures.
@@ -156,10 +158,14 @@ impl Default for PictureTraining {
             learning_rate: 2e-3,
             warmup: 150,
             dropped_prompts: 10,
+            focus: 3.0,
             average_decay: 0.998,
             seed: 1,
             checkpoint_every: 250,
-            optimizer: AdamWOptions::default(),
+            optimizer: AdamWOptions {
+                muon: true,
+                ..AdamWOptions::default()
+            },
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod batch;
 pub mod cache;
 pub mod config;
 pub mod draw;
+pub mod focus;
 pub mod folders;
 pub mod model;
 pub mod trainer;

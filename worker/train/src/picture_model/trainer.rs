@@ -273,9 +273,9 @@ impl PictureTrainer {
     /// graphs that share no leaf can be walked at the same time.
     fn gradients(&self, batch: &Batch, share: f64) -> Result<(f64, FlatGradients)> {
         let replica = optim::with_weights(self.model.clone(), optim::weights(&self.model));
-        let loss = replica.loss(&self.encoder, batch, &self.device)?;
-        let value = f64::from(loss.clone().into_scalar::<f32>());
-        let gradients = (loss * share).backward();
+        let loss = replica.loss(&self.encoder, batch, self.config.focus, &self.device)?;
+        let value = f64::from(loss.plain.into_scalar::<f32>());
+        let gradients = (loss.weighted * share).backward();
         Ok((value, FlatGradients::of(&replica, &gradients)))
     }
 

@@ -99,6 +99,7 @@ impl SftConfig {
             epsilon: self.epsilon,
             weight_decay: self.weight_decay,
             max_norm: self.max_grad_norm,
+            muon: false,
         }
     }
 

@@ -110,6 +110,8 @@ fn draw(shared: &Shared, pipeline: &dyn ImagePipeline, mut batch: Vec<Job>) {
         Ok(Ok(pictures)) if pictures.len() == batch.len() => {
             for (mut job, picture) in batch.into_iter().zip(pictures) {
                 let mut state = shared.lock();
+                // Whoever hears the end must not find the picture still being drawn.
+                state.metrics.drawing = state.metrics.drawing.saturating_sub(1);
                 let event = match picture {
                     Some(picture) => {
                         state.metrics.drawn_total += 1;
@@ -155,7 +157,10 @@ fn again(error: &ModelError) -> ModelError {
 }
 
 fn fail(shared: &Shared, jobs: Vec<Job>, error: &ModelError) {
-    shared.lock().metrics.failed_total += jobs.len() as u64;
+    let mut state = shared.lock();
+    state.metrics.failed_total += jobs.len() as u64;
+    state.metrics.drawing = state.metrics.drawing.saturating_sub(jobs.len());
+    drop(state);
     for mut job in jobs {
         let _ = (job.sink)(StudioEvent::Failed(again(error)));
     }

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use illumine_models::device;
 use illumine_models::qwen_image::vae::QwenImageVae;
 use illumine_models::save::WeightType;
-use illumine_train::optim::recover_folder;
+use illumine_train::optim::{AdamWOptions, recover_folder};
 use illumine_train::painter::{Painter, SIDE, paint, to_image};
 use illumine_train::picture_eval::{Classifier, ClassifierTraining, Pipelines, report, train};
 use illumine_train::picture_model::batch::Prompts;
@@ -81,6 +81,12 @@ struct TransformerArgs {
     /// Peak learning rate.
     #[arg(long, default_value_t = PictureTraining::default().learning_rate)]
     lr: f64,
+    /// AdamW for every weight, where Muon is the default for hidden layers.
+    #[arg(long)]
+    adamw: bool,
+    /// How much more things weigh than what is around them.
+    #[arg(long, default_value_t = PictureTraining::default().focus)]
+    focus: f64,
     /// Pictures to generate in an update.
     #[arg(long, default_value_t = PictureTraining::default().generation_batch)]
     generation_batch: usize,
@@ -123,6 +129,8 @@ pub fn run(args: &ImagesArgs) -> Result<()> {
                 latents: LatentArgs { count: 16_384 },
                 steps: defaults.steps,
                 lr: defaults.learning_rate,
+                adamw: !defaults.optimizer.muon,
+                focus: defaults.focus,
                 generation_batch: defaults.generation_batch,
                 edit_batch: defaults.edit_batch,
                 grid_minutes: 5.0,
@@ -212,6 +220,11 @@ impl Run {
             learning_rate: args.lr,
             generation_batch: args.generation_batch,
             edit_batch: args.edit_batch,
+            focus: args.focus,
+            optimizer: AdamWOptions {
+                muon: !args.adamw,
+                ..AdamWOptions::default()
+            },
             ..PictureTraining::default()
         };
         let folder = self.out.join("tokenizer");
