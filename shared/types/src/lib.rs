@@ -16,6 +16,7 @@ pub mod job;
 pub mod problem;
 pub mod tag;
 pub mod tool;
+pub mod training;
 
 /// An instant, RFC 3339 in UTC on the wire.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
