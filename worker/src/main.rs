@@ -6,6 +6,7 @@ mod commands;
 mod image_models;
 mod image_server;
 mod jobs;
+mod judges;
 mod library;
 mod llm_server;
 mod logging;

@@ -174,7 +174,7 @@ impl Default for Config {
             ray_address: None,
             worker: WorkerSettings {
                 processes: 1,
-                queues: vec!["generation".into(), "redraw".into()],
+                queues: vec!["generation".into(), "redraw".into(), "training_run".into()],
                 device: "flex".into(),
                 concurrency: 4,
                 lease_s: 8,

@@ -63,6 +63,8 @@ pub struct Timings {
     pub backoff_limit: Duration,
     /// How long a handler may go on after its job was cancelled.
     pub cancel_grace: Duration,
+    /// The same for a training run, which ends its step first.
+    pub training_grace: Duration,
     /// How long events are kept after a job has ended.
     pub event_retention: Duration,
 }
@@ -80,6 +82,7 @@ impl Default for Timings {
             backoff: Duration::from_secs(1),
             backoff_limit: Duration::from_secs(60),
             cancel_grace: Duration::from_secs(20),
+            training_grace: Duration::from_secs(3600),
             event_retention: Duration::from_secs(24 * 3600),
         }
     }

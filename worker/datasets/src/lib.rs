@@ -16,7 +16,7 @@
 //! | [`dataset`], [`split`], [`order`] | [`Dataset`]: rows in two splits, and where each stands in an epoch |
 //! | [`summary`] | [`Summary`]: counts and lengths |
 //! | [`mod@write`] | [`write::jsonl`], [`write::parquet`] |
-//! | [`generator`] | [`generator::train`], [`generator::test`]: prompts of our own |
+//! | [`generator`], [`demo`] | [`generator::train`], [`generator::test`]: prompts of our own; as files |
 //!
 //! A dataset is read, split and walked through like this:
 //!
@@ -44,6 +44,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod dataset;
+pub mod demo;
 pub mod error;
 pub mod generator;
 pub mod order;

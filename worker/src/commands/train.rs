@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
 use clap::Args;
-use illumine_agent::policy::openai::OpenAiPolicy;
 use illumine_agent::{AgentSettings, PictureError, PictureStore, image_ref};
-use illumine_config::{Config, Judge};
+use illumine_config::Config;
 use illumine_datasets::{Dataset, ReadOptions, SplitRule};
 use illumine_models::device::parse_device;
-use illumine_rewards::{JudgeSettings, LlmJudge, MllmJudge, RewardSettings, Scorer};
+use illumine_rewards::{JudgeSettings, RewardSettings};
 use illumine_tools::Picture;
 use illumine_train::rl::{Run, RunConfig, Surroundings};
 use illumine_types::ImageRef;
 use serde::{Deserialize, Serialize};
+
+use crate::judges;
 
 #[derive(Args)]
 #[command(
@@ -115,6 +115,12 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
             metrics.update.grad_norm,
             metrics.tokens_per_s,
         );
+        if let Some(reward) = line.validation_reward {
+            println!("            held-out prompts: reward {reward:.3}");
+        }
+        if let Some(failure) = &line.validation_failure {
+            println!("            held-out prompts were not scored: {failure}");
+        }
         match stop.load(Ordering::Relaxed) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
@@ -136,11 +142,7 @@ async fn surroundings(
     file: &TrainFile,
     out: &Path,
 ) -> anyhow::Result<Surroundings> {
-    let llm = judge(&config.llm_judge, "LLM_JUDGE_MODEL_NAME")?;
-    let llm = llm.map(|policy| LlmJudge::new(policy, file.judge.clone()));
-    let mllm = judge(&config.mllm_judge, "MLLM_JUDGE_MODEL_NAME")?;
-    let mllm = mllm.map(|policy| MllmJudge::new(policy, file.judge.clone()));
-    let scorer = Scorer::new(file.reward, llm.transpose()?, mllm.transpose()?)?;
+    let scorer = judges::scorer(config, file.reward, &file.judge)?;
     let toolbox = crate::tools::for_folder(config).await;
     for tool in toolbox.tools() {
         let capability = tool.capability();
@@ -155,20 +157,6 @@ async fn surroundings(
         pictures: Arc::new(FolderPictures::new(out.join("images"))),
         marks: file.input_marks,
     })
-}
-
-/// The policy that a judge's settings name, if any; `model` is the setting for its name.
-fn judge(settings: &Judge, model: &str) -> anyhow::Result<Option<Arc<OpenAiPolicy>>> {
-    let Some(base_url) = &settings.base_url else {
-        return Ok(None);
-    };
-    let name = settings
-        .model
-        .as_deref()
-        .with_context(|| format!("a judge's server is named and its model is not: set {model}"))?;
-    let idle = Duration::from_secs(120);
-    let policy = OpenAiPolicy::new(base_url, name, settings.api_key.clone(), idle)?;
-    Ok(Some(Arc::new(policy)))
 }
 
 async fn stop_on_interrupt(stop: Arc<AtomicBool>) {
@@ -246,17 +234,6 @@ mod tests {
             words.contains("lerning_rate") && words.contains("run.toml"),
             "{words}"
         );
-    }
-
-    #[test]
-    fn a_judge_without_a_model_names_the_setting() {
-        let named = Judge {
-            base_url: Some("http://127.0.0.1:9".into()),
-            ..Judge::default()
-        };
-        let error = judge(&named, "LLM_JUDGE_MODEL_NAME").unwrap_err();
-        assert!(error.to_string().contains("LLM_JUDGE_MODEL_NAME"));
-        assert!(judge(&Judge::default(), "X").unwrap().is_none());
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -47,7 +47,17 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let workshop = Arc::new(Workshop::open(&config, &store).await?);
     let info = Arc::clone(&workshop);
     tracing::info!(kinds = ?config.worker.queues, concurrency = config.worker.concurrency, "worker is ready");
-    QueueWorker::builder(store, &kinds, config.worker.concurrency)
+    // A run of training takes days and the whole device: one at a time, beside documents.
+    let (training, drawing): (Vec<JobKind>, Vec<JobKind>) = kinds
+        .into_iter()
+        .partition(|kind| *kind == JobKind::TrainingRun);
+    let builder = match (drawing.is_empty(), training.is_empty()) {
+        (true, _) => QueueWorker::builder(store, &training, 1),
+        (false, true) => QueueWorker::builder(store, &drawing, config.worker.concurrency),
+        (false, false) => QueueWorker::builder(store, &drawing, config.worker.concurrency)
+            .pool(&training, 1),
+    };
+    builder
         .info_with(move || info.info())
         .run(move |job| jobs::run(Arc::clone(&workshop), job), stop)
         .await?;
@@ -58,7 +68,9 @@ fn kinds(config: &Config) -> anyhow::Result<Vec<JobKind>> {
     let mut kinds = Vec::new();
     for word in &config.worker.queues {
         match JobKind::parse(word) {
-            Some(kind @ (JobKind::Generation | JobKind::Redraw)) => kinds.push(kind),
+            Some(kind @ (JobKind::Generation | JobKind::Redraw | JobKind::TrainingRun)) => {
+                kinds.push(kind);
+            }
             Some(_) => {
                 bail!("worker.queues: this version of the worker does not run `{word}` jobs")
             }

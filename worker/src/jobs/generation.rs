@@ -26,7 +26,8 @@ pub async fn run(workshop: &Workshop, job: &JobContext) -> Result<(), JobFailure
         return Ok(());
     }
     let request: GenerationRequest = request(job)?;
-    let agent = workshop.agent(request.options.policy.as_deref())?;
+    let policy = request.options.policy.as_deref();
+    let agent = workshop.agent(&job.store, policy).await?;
     let record = job.store.jobs().job(&job.id).await?;
     let input = GenerationInput {
         id: job.id.clone(),

@@ -3,6 +3,8 @@
 
 mod generation;
 mod redraw;
+mod trained;
+mod training;
 mod workshop;
 
 use std::sync::Arc;
@@ -18,6 +20,7 @@ pub async fn run(workshop: Arc<Workshop>, job: JobContext) -> Result<(), JobFail
     match job.kind {
         JobKind::Generation => generation::run(&workshop, &job).await,
         JobKind::Redraw => redraw::run(&workshop, &job).await,
+        JobKind::TrainingRun => training::run(&workshop, &job).await,
         other => Err(JobFailure::permanent(Problem::new(
             "unknown_job",
             "No such job here",

@@ -11,7 +11,7 @@ use crate::pictures::{StoreEvents, StorePictures};
 
 pub async fn run(workshop: &Workshop, job: &JobContext) -> Result<(), JobFailure> {
     let request: RedrawJob = request(job)?;
-    let agent = workshop.agent(None)?;
+    let agent = workshop.agent(&job.store, None).await?;
     let mut document = job.store.documents().get(&request.document).await?;
     let sink = StoreEvents {
         store: job.store.clone(),

@@ -9,18 +9,22 @@ use illumine_agent::{Agent, AgentSettings};
 use illumine_config::Config;
 use illumine_store::Store;
 use illumine_store::queue::JobFailure;
-use illumine_tools::Toolbox;
+use illumine_tools::{ImageTool, Toolbox};
 use illumine_types::Problem;
 use illumine_types::capability::{PolicyCapability, WorkerInfo};
 use illumine_types::job::WorkerRef;
+use illumine_types::training::PolicyChoice;
 
+use super::trained::TrainedPolicies;
 use crate::{library, tools};
 
 pub struct Workshop {
     policy: Arc<dyn Policy>,
     tools: Toolbox,
+    settings: AgentSettings,
     agent: Agent,
-    device: String,
+    trained: TrainedPolicies,
+    config: Config,
 }
 
 impl Workshop {
@@ -33,20 +37,51 @@ impl Workshop {
         let tools = tools::for_store(config, store).await;
         let settings = AgentSettings::from_config(config)?;
         let policy = open_policy(config).await?;
-        let agent = Agent::new(Arc::clone(&policy), tools.tools().to_vec(), settings);
+        let agent = Agent::new(
+            Arc::clone(&policy),
+            tools.tools().to_vec(),
+            settings.clone(),
+        );
         Ok(Self {
             policy,
             tools,
+            settings,
             agent,
-            device: config.worker.device.clone(),
+            trained: TrainedPolicies::default(),
+            config: config.clone(),
         })
     }
 
-    /// The agent that writes with the policy asked for.
-    pub fn agent(&self, policy: Option<&str>) -> Result<&Agent, JobFailure> {
+    /// What this worker was told.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How agents work here.
+    pub const fn settings(&self) -> &AgentSettings {
+        &self.settings
+    }
+
+    /// Those that draw.
+    pub fn tools(&self) -> Vec<Arc<dyn ImageTool>> {
+        self.tools.tools().to_vec()
+    }
+
+    /// The agent that writes with the policy asked for; with none asked for, that of the
+    /// checkpoint that was chosen, or else the configured one.
+    pub async fn agent(&self, store: &Store, policy: Option<&str>) -> Result<Agent, JobFailure> {
+        let chosen = match policy {
+            None => store.training().choice().await?,
+            Some(name) => PolicyChoice::parse(name),
+        };
+        if let Some(choice) = chosen {
+            let device = &self.config.worker.device;
+            let policy = self.trained.open(store, &choice, device).await?;
+            return Ok(Agent::new(policy, self.tools(), self.settings.clone()));
+        }
         match policy {
-            None => Ok(&self.agent),
-            Some(name) if name == self.policy.name() => Ok(&self.agent),
+            None => Ok(self.agent.clone()),
+            Some(name) if name == self.policy.name() => Ok(self.agent.clone()),
             Some(name) => Err(JobFailure::permanent(
                 Problem::new(
                     "unknown_policy",
@@ -71,7 +106,7 @@ impl Workshop {
                 pid: std::process::id(),
             },
             version: env!("CARGO_PKG_VERSION").into(),
-            device: self.device.clone(),
+            device: self.config.worker.device.clone(),
             queues: Vec::new(),
             concurrency: 0,
             running: Vec::new(),

@@ -295,7 +295,10 @@ where
     F: Future<Output = std::result::Result<(), JobFailure>>,
 {
     let signals = delivery.signals.clone();
-    let grace = store.timings().cancel_grace;
+    let grace = match delivery.kind {
+        JobKind::TrainingRun => store.timings().training_grace,
+        _ => store.timings().cancel_grace,
+    };
     let work = async {
         let request = match &delivery.request {
             Some(text) => serde_json::from_str(text)

@@ -17,12 +17,13 @@ macro_rules! file {
     };
 }
 
-const FILES: [(&str, &[u8]); 5] = [
+const FILES: [(&str, &[u8]); 6] = [
     file!("config.json"),
     file!("model.safetensors"),
     file!("tokenizer.json"),
     file!("tokenizer_config.json"),
     file!("system_prompt.md"),
+    file!("illumine.json"),
 ];
 
 /// Writes the folder to a temporary place, which goes when the value does.

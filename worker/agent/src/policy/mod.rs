@@ -4,7 +4,7 @@
 //! module is the same for both kinds.
 
 pub mod burn;
-mod demo;
+pub mod demo;
 pub mod openai;
 mod spec;
 mod sse;

@@ -124,6 +124,9 @@ impl Labels {
         labels
     }
 
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self([None; 9]);
+
     /// One of them.
     pub fn get(&self, head: Head) -> Option<usize> {
         self.0[head as usize]

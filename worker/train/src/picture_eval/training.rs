@@ -72,7 +72,7 @@ pub fn train(
             })
             .unzip();
         let scores = model.forward(pictures_to_tensor(&pictures, &training));
-        let loss = loss(scores, &labels, &training);
+        let loss = answers_loss(scores, &labels, &training);
         let value = f64::from(loss.clone().into_scalar::<f32>());
         let progress = step as f64 / config.steps.max(1) as f64;
         let rate = optim::learning_rate(config.learning_rate, 100, step, progress);
@@ -87,7 +87,7 @@ pub fn train(
 }
 
 /// The mean cross-entropy of each head's known labels, summed over heads.
-fn loss(scores: Tensor<2>, labels: &[Labels], device: &Device) -> Tensor<1> {
+pub fn answers_loss(scores: Tensor<2>, labels: &[Labels], device: &Device) -> Tensor<1> {
     let batch = labels.len();
     let heads = Head::ALL.map(|head| {
         let known: Vec<f32> = labels

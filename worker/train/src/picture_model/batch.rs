@@ -15,6 +15,7 @@ use super::vocabulary;
 use crate::corpus::Rng;
 use crate::error::Result;
 use crate::painter::Painter;
+use crate::picture_eval::labels::Labels;
 
 /// Longer prompts are cut.
 const MAX_TOKENS: usize = 72;
@@ -38,6 +39,8 @@ pub struct Batch {
     pub times: Tensor<1>,
     /// `[batch, tokens, 1]`: the share of each token that things cover.
     pub focus: Tensor<3>,
+    /// What each picture shows; nothing where the prompt was left out.
+    pub labels: Vec<Labels>,
 }
 
 /// The kinds of a batch.
@@ -141,8 +144,13 @@ pub struct Batches<'a> {
     window: Option<(u64, Vec<Vec<Row>>)>,
 }
 
-/// An example and the ids of its prompt.
-type Row = (u64, Vec<i64>);
+/// An example, the ids of its prompt, and what that asks for.
+#[derive(Clone, Debug)]
+struct Row {
+    index: u64,
+    ids: Vec<i64>,
+    labels: Labels,
+}
 
 impl<'a> Batches<'a> {
     /// Of one kind.
@@ -190,14 +198,26 @@ impl<'a> Batches<'a> {
         for _ in 0..size * WINDOW as usize {
             let index = rng.below(self.cache.len() as usize) as u64;
             let variant = rng.bits();
-            let prompt = match self.kind {
-                _ if rng.chance(self.config.dropped_prompts) => NEGATIVE_PROMPT.to_owned(),
-                Kind::Generation => self.painter.caption(index, variant),
-                Kind::Edit => self.painter.instruction(index, variant),
+            let (prompt, labels) = match self.kind {
+                _ if rng.chance(self.config.dropped_prompts) => {
+                    (NEGATIVE_PROMPT.to_owned(), Labels::UNKNOWN)
+                }
+                Kind::Generation => {
+                    let scene = self.painter.example(index).scene;
+                    (self.painter.caption(index, variant), Labels::of(&scene))
+                }
+                Kind::Edit => {
+                    let scene = self.painter.edit(index).after;
+                    (self.painter.instruction(index, variant), Labels::of(&scene))
+                }
             };
-            rows.push((index, self.prompts.ids(self.kind, &prompt)?));
+            rows.push(Row {
+                index,
+                ids: self.prompts.ids(self.kind, &prompt)?,
+                labels,
+            });
         }
-        rows.sort_by_key(|(_, ids)| ids.len());
+        rows.sort_by_key(|row| row.ids.len());
         let mut batches: Vec<Vec<Row>> = rows.chunks(size).map(<[Row]>::to_vec).collect();
         rng.shuffle(&mut batches);
         Ok(batches)
@@ -207,7 +227,7 @@ impl<'a> Batches<'a> {
         let mut rng = Rng::new(self.config.seed ^ self.salt() ^ NOISE, step);
         let shape = [rows.len(), self.cache.tokens, self.cache.channels];
         let latents = |of: fn(&LatentCache, u64) -> &[f16]| {
-            let values = rows.iter().flat_map(|(index, _)| of(self.cache, *index));
+            let values = rows.iter().flat_map(|row| of(self.cache, row.index));
             let values: Vec<f32> = values.map(|value| value.to_f32()).collect();
             Tensor::<3>::from_data(TensorData::new(values, shape), device)
         };
@@ -224,19 +244,19 @@ impl<'a> Batches<'a> {
             Kind::Generation => Vec::new(),
             Kind::Edit => rows
                 .iter()
-                .map(|(index, _)| self.cache.view(*index))
+                .map(|row| self.cache.view(row.index))
                 .collect(),
         };
         let focus: Vec<f32> = rows
             .iter()
-            .flat_map(|(index, _)| match self.kind {
-                Kind::Generation => self.cache.focus.generation(*index),
-                Kind::Edit => self.cache.focus.after(*index),
+            .flat_map(|row| match self.kind {
+                Kind::Generation => self.cache.focus.generation(row.index),
+                Kind::Edit => self.cache.focus.after(row.index),
             })
             .map(|&share| f32::from(share) / 255.0)
             .collect();
         let covered = TensorData::new(focus, [shape[0], shape[1], 1]);
-        let ids: Vec<Vec<i64>> = rows.iter().map(|(_, ids)| ids.clone()).collect();
+        let ids: Vec<Vec<i64>> = rows.iter().map(|row| row.ids.clone()).collect();
         Ok(Batch {
             prompts: self.prompts.inputs(&ids, &views)?,
             clean,
@@ -244,6 +264,7 @@ impl<'a> Batches<'a> {
             beside,
             times: Tensor::from_data(TensorData::new(times, [rows.len()]), device),
             focus: Tensor::from_data(covered, device),
+            labels: rows.iter().map(|row| row.labels).collect(),
         })
     }
 

@@ -138,6 +138,8 @@ pub struct PictureTraining {
     pub dropped_prompts: usize,
     /// How much more a thing weighs than what is around it, late in drawing.
     pub focus: f64,
+    /// Of the cross-entropy of what prompts ask for.
+    pub attribute_weight: f64,
     /// Of the averaged weights, which are what is kept in the end.
     pub average_decay: f64,
     /// Of weights, noise, times and the order of pictures.
@@ -159,6 +161,7 @@ impl Default for PictureTraining {
             warmup: 150,
             dropped_prompts: 10,
             focus: 3.0,
+            attribute_weight: 0.02,
             average_decay: 0.998,
             seed: 1,
             checkpoint_every: 250,

@@ -14,6 +14,7 @@
 //! One set of weights draws and edits: in an edit the latents of the source picture
 //! stand beside those that are drawn, and the prompt's encoder sees it too.
 
+pub mod attributes;
 pub mod batch;
 pub mod cache;
 pub mod config;

@@ -128,7 +128,8 @@ impl PictureModel {
     /// Mean squared error of the velocity from picture to noise (arXiv:2403.03206,
     /// eq. 13 with the weights of rectified flow), plain and with more weight on
     /// things: `1 + focus × covered × (1 − t)`. Early in drawing, where a thing is yet to
-    /// find its place, a weight would make it appear everywhere.
+    /// find its place, a weight would make it appear everywhere. With the states of the
+    /// prompts.
     ///
     /// # Errors
     /// As [`Self::velocity`].
@@ -138,7 +139,7 @@ impl PictureModel {
         batch: &Batch,
         focus: f64,
         device: &Device,
-    ) -> Result<Loss> {
+    ) -> Result<(Loss, States)> {
         let prompts = self.states(config, &batch.prompts, device)?;
         let rows = batch.times.dims()[0];
         let share = batch.times.clone().reshape([rows, 1, 1]);
@@ -148,9 +149,10 @@ impl PictureModel {
             self.velocity(noisy, batch.beside.as_ref(), batch.times.clone(), &prompts)?;
         let squares = (velocity - target).square();
         let weights = batch.focus.clone() * (-share + 1.0) * focus + 1.0;
-        Ok(Loss {
+        let loss = Loss {
             plain: squares.clone().detach().mean(),
             weighted: (squares * weights).mean(),
-        })
+        };
+        Ok((loss, prompts))
     }
 }

@@ -9,6 +9,7 @@ use illumine_models::qwen25_vl::Qwen25VlConfig;
 use rayon::ThreadPool;
 use serde::{Deserialize, Serialize};
 
+use super::attributes::Attributes;
 use super::batch::{Batch, Batches, Kind, Prompts};
 use super::cache::LatentCache;
 use super::config::PictureTraining;
@@ -28,6 +29,9 @@ pub struct PictureTrainer {
     encoder: Qwen25VlConfig,
     z_dim: usize,
     optimizer: ModuleAdamW,
+    /// Learnt anew by a resumed run, within a hundred updates.
+    attributes: Attributes,
+    attribute_optimizer: ModuleAdamW,
     average: Average,
     step: u64,
     seconds: f64,
@@ -55,6 +59,8 @@ pub struct Progress {
     pub generation_loss: f64,
     /// The same of edits.
     pub edit_loss: f64,
+    /// Cross-entropy of what prompts ask for, in nats, summed over questions.
+    pub attribute_loss: f64,
     /// Norm of all gradients before clipping.
     pub grad_norm: f64,
     /// Learning rate of the update.
@@ -73,6 +79,14 @@ struct State {
     times: Vec<usize>,
     averaged: usize,
     config: PictureTraining,
+}
+
+/// What a batch of one kind says.
+struct Outcome {
+    loss: f64,
+    attribute_loss: f64,
+    gradients: FlatGradients,
+    attribute_gradients: FlatGradients,
 }
 
 /// What a run learns from.
@@ -106,6 +120,8 @@ impl PictureTrainer {
             model: PictureModel::init(&config.sizes, z_dim, &device),
             encoder: config.sizes.prompt_encoder(),
             optimizer: ModuleAdamW::new(&config.optimizer),
+            attributes: Attributes::init(config.sizes.text_width, &device),
+            attribute_optimizer: ModuleAdamW::new(&config.optimizer),
             average: Average::new(config.average_decay),
             pools: [single()?, single()?],
             config,
@@ -211,7 +227,7 @@ impl PictureTrainer {
         let pictures: usize = rows.iter().sum();
         let share = |rows: usize| rows as f64 / pictures as f64;
 
-        let outcomes: Vec<Result<(f64, FlatGradients)>> = std::thread::scope(|scope| {
+        let outcomes: Vec<Result<Outcome>> = std::thread::scope(|scope| {
             let jobs: Vec<_> = drawn
                 .iter()
                 .zip(&self.pools)
@@ -232,11 +248,15 @@ impl PictureTrainer {
                 .collect()
         });
         let mut losses = Vec::with_capacity(2);
+        let mut attribute_loss = 0.0;
         let mut gradients = FlatGradients::default();
-        for outcome in outcomes {
-            let (loss, part) = outcome?;
-            losses.push(loss);
-            gradients = gradients.plus(part);
+        let mut attribute_gradients = FlatGradients::default();
+        for (outcome, rows) in outcomes.into_iter().zip(&rows) {
+            let outcome = outcome?;
+            losses.push(outcome.loss);
+            attribute_loss += outcome.attribute_loss * share(*rows);
+            gradients = gradients.plus(outcome.gradients);
+            attribute_gradients = attribute_gradients.plus(outcome.attribute_gradients);
         }
         let (generation_loss, edit_loss) = (losses[0], losses[1]);
 
@@ -254,6 +274,12 @@ impl PictureTrainer {
             });
         }
         self.model = model;
+        let (attributes, _) = self.attribute_optimizer.apply(
+            self.attributes.clone(),
+            attribute_gradients,
+            learning_rate,
+        );
+        self.attributes = attributes;
         self.average.update(&self.model);
         self.step += 1;
         let elapsed = begun.elapsed().as_secs_f64();
@@ -262,6 +288,7 @@ impl PictureTrainer {
             step: self.step,
             generation_loss,
             edit_loss,
+            attribute_loss,
             grad_norm,
             learning_rate,
             pictures_per_s: pictures as f64 / elapsed.max(1e-9),
@@ -271,12 +298,22 @@ impl PictureTrainer {
 
     /// The loss of a batch and the gradients of `share` of it, on weights of its own:
     /// graphs that share no leaf can be walked at the same time.
-    fn gradients(&self, batch: &Batch, share: f64) -> Result<(f64, FlatGradients)> {
+    fn gradients(&self, batch: &Batch, share: f64) -> Result<Outcome> {
         let replica = optim::with_weights(self.model.clone(), optim::weights(&self.model));
-        let loss = replica.loss(&self.encoder, batch, self.config.focus, &self.device)?;
+        let weights = optim::weights(&self.attributes);
+        let attributes = optim::with_weights(self.attributes.clone(), weights);
+        let (loss, states) = replica.loss(&self.encoder, batch, self.config.focus, &self.device)?;
         let value = f64::from(loss.plain.into_scalar::<f32>());
-        let gradients = (loss.weighted * share).backward();
-        Ok((value, FlatGradients::of(&replica, &gradients)))
+        let told = attributes.loss(&states, &batch.labels, &self.device);
+        let attribute_loss = f64::from(told.clone().into_scalar::<f32>());
+        let total = loss.weighted + told * self.config.attribute_weight;
+        let gradients = (total * share).backward();
+        Ok(Outcome {
+            loss: value,
+            attribute_loss,
+            gradients: FlatGradients::of(&replica, &gradients),
+            attribute_gradients: FlatGradients::of(&attributes, &gradients),
+        })
     }
 
     /// Trains to the last update, with checkpoints in `folder`/checkpoint.

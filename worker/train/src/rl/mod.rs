@@ -15,12 +15,14 @@ pub mod rollout;
 pub mod run;
 pub mod run_config;
 pub mod step;
+pub mod validation;
 
 pub use advantage::{Advantages, Scale, advantages};
 pub use answer::Answer;
 pub use learner::{Learner, LearnerConfig, UpdateMetrics};
 pub use objective::{Aggregation, Algorithm, KlEstimate, Objective};
 pub use rollout::{Prompt, Rollout, Sampling, Surroundings};
-pub use run::Run;
+pub use run::{Line, Run};
 pub use run_config::RunConfig;
-pub use step::{StepConfig, Stepper};
+pub use step::{StepConfig, StepMetrics, Stepper};
+pub use validation::{Best, Validation};

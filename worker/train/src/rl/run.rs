@@ -20,21 +20,25 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::learner::{Learner, LearnerConfig};
-use super::rollout::{Outcome, Prompt, Rollout, Surroundings};
+use super::rollout::{Outcome, Prompt, Rollout, Sampling, Surroundings};
 use super::run_config::RunConfig;
 use super::step::{StepMetrics, Stepper};
+use super::validation::{Best, Validation};
 use crate::error::{Result, TrainError};
 use crate::optim::{self, learning_rate};
 use crate::sft::checkpoint::{self, folder, latest, prune};
 use crate::sft::metrics;
 
+/// In place of a step's number: seeds of validations are no step's.
+const VALIDATION: u64 = u64::MAX;
 const OPTIMIZER: &str = "optimizer.safetensors";
 /// What the policy's folder needs beside the weights.
-const COPIED: [&str; 4] = [
+const COPIED: [&str; 5] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "generation_config.json",
     "system_prompt.md",
+    "illumine.json",
 ];
 
 /// A line of `metrics.jsonl`.
@@ -49,6 +53,12 @@ pub struct Line {
     pub metrics: StepMetrics,
     /// Resident memory, where the system tells.
     pub memory_bytes: Option<u64>,
+    /// Mean reward on held-out prompts, where they were answered after the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_reward: Option<f64>,
+    /// Why there is none although it was due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_failure: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,6 +66,8 @@ struct State {
     step: u64,
     optimizer_time: Vec<usize>,
     config: RunConfig,
+    #[serde(default)]
+    validations: Best,
 }
 
 /// A run in memory.
@@ -68,6 +80,7 @@ pub struct Run {
     /// Where the tokenizer and the words of the system prompt are.
     origin: PathBuf,
     done: u64,
+    validations: Best,
 }
 
 impl Run {
@@ -103,6 +116,7 @@ impl Run {
             dataset,
             origin: model.to_owned(),
             done: 0,
+            validations: Best::default(),
         })
     }
 
@@ -136,12 +150,86 @@ impl Run {
         let moments = checkpoint::load_moments(&path, &config, &state.optimizer_time, device)?;
         learner.optimizer.moments = moments;
         resumed.done = state.step;
+        resumed.validations = state.validations;
         Ok(resumed)
     }
 
     /// Steps done.
     pub const fn steps_done(&self) -> u64 {
         self.done
+    }
+
+    /// The share of the steps that is done, 0 to 1.
+    pub fn progress(&self) -> f32 {
+        (self.done as f64 / self.config.steps.max(1) as f64) as f32
+    }
+
+    /// Validations so far.
+    pub const fn validations(&self) -> &Best {
+        &self.validations
+    }
+
+    /// Why no step follows, when none does.
+    pub fn end(&self) -> Option<String> {
+        if self.done >= self.config.steps {
+            return Some(format!("all {} steps are done", self.config.steps));
+        }
+        let patience = self.config.patience;
+        self.validations.is_exhausted(patience).then(|| {
+            let best = self.validations.best.map_or(0, |best| best.step);
+            format!("{patience} validations were no better than that after step {best}")
+        })
+    }
+
+    /// Answers held-out prompts with the policy that the run started from, if that is
+    /// asked for and was not done; written down as step 0.
+    ///
+    /// # Errors
+    /// Those of [`Stepper::answer`]; [`TrainError::Io`].
+    pub async fn begin(
+        &mut self,
+        around: &Surroundings,
+        run: &Path,
+    ) -> Result<Option<Validation>> {
+        std::fs::create_dir_all(run).map_err(|error| TrainError::io(run, error))?;
+        let path = run.join("metrics.jsonl");
+        metrics::truncate_after(&path, self.done)?;
+        if self.done > 0 || self.config.validate_every == 0 || self.validations.last.is_some() {
+            return Ok(None);
+        }
+        let validation = self.validate(around).await?;
+        if let Some(validation) = validation {
+            self.validations.take(validation);
+            let line = json!({"step": 0, "validation_reward": validation.reward});
+            metrics::append(&path, &line)?;
+        }
+        Ok(validation)
+    }
+
+    /// One answer to each of the first prompts of the test split; none where it is empty.
+    async fn validate(&mut self, around: &Surroundings) -> Result<Option<Validation>> {
+        let rows = self.dataset.rows_of(Split::Test);
+        let prompts: Vec<Prompt> = (0..)
+            .zip(rows.take(self.config.validation_prompts))
+            .map(|(place, row)| prompt(row, place))
+            .collect::<Result<_>>()?;
+        if prompts.is_empty() {
+            return Ok(None);
+        }
+        let sampling = Sampling {
+            samples: 1,
+            ..self.config.step.sampling.clone()
+        };
+        // Always the same seeds: validations differ by the policy alone.
+        let (figures, _) = self
+            .stepper
+            .answer(&prompts, &sampling, around, VALIDATION)
+            .await?;
+        let validation = Validation {
+            step: self.done,
+            reward: figures.reward,
+        };
+        Ok(Some(validation))
     }
 
     /// Prompts of step `step`: a place in the data is one number.
@@ -175,18 +263,32 @@ impl Run {
         let (figures, rollouts) = self.stepper.step(&prompts, around, step, lr).await?;
         std::fs::create_dir_all(run).map_err(|error| TrainError::io(run, error))?;
         self.done += 1;
+        let every = self.config.validate_every;
+        let is_last = self.done == self.config.steps;
+        let (mut validation, mut failure, mut is_best) = (None, None, false);
+        if every > 0 && (is_last || self.done.is_multiple_of(every)) {
+            // The step is done and must be told of, whatever becomes of the validation.
+            match self.validate(around).await {
+                Ok(made) => validation = made,
+                Err(error @ TrainError::Outage { .. }) => failure = Some(error.to_string()),
+                Err(error) => return Err(error),
+            }
+            is_best = validation.is_some_and(|validation| self.validations.take(validation));
+        }
         let line = Line {
             step: self.done,
             lr,
             metrics: figures,
             memory_bytes: metrics::resident_bytes(),
+            validation_reward: validation.map(|validation| validation.reward),
+            validation_failure: failure,
         };
         metrics::append(&run.join("metrics.jsonl"), &line)?;
         if self.done.is_multiple_of(self.config.samples_every) {
             let path = run.join(format!("samples/step-{:06}.jsonl", self.done));
             write_samples(&path, &prompts, &rollouts)?;
         }
-        if self.done.is_multiple_of(self.config.checkpoint_every) {
+        if is_best || self.done.is_multiple_of(self.config.checkpoint_every) {
             self.checkpoint(run)?;
         }
         Ok(line)
@@ -203,8 +305,8 @@ impl Run {
         run: &Path,
         mut report: impl FnMut(&Line) -> std::ops::ControlFlow<()>,
     ) -> Result<PathBuf> {
-        metrics::truncate_after(&run.join("metrics.jsonl"), self.done)?;
-        while self.done < self.config.steps {
+        self.begin(around, run).await?;
+        while self.end().is_none() {
             let line = self.step(around, run).await?;
             if report(&line).is_break() {
                 break;
@@ -239,13 +341,15 @@ impl Run {
             step: self.done,
             optimizer_time: times.map(|m| m.as_ref().map_or(0, |m| m.time)).collect(),
             config: self.config.clone(),
+            validations: self.validations,
         };
         let path = part.join(checkpoint::STATE);
         let text = serde_json::to_string_pretty(&state)
             .map_err(|error| TrainError::checkpoint(&path, error))?;
         std::fs::write(&path, text).map_err(|error| TrainError::io(&path, error))?;
         optim::replace_folder(&part, &target)?;
-        prune(run, self.config.keep_checkpoints)?;
+        let best = self.validations.best.map(|best| folder(run, best.step));
+        prune(run, self.config.keep_checkpoints, best.as_deref())?;
         Ok(target)
     }
 }

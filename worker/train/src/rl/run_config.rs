@@ -30,6 +30,12 @@ pub struct RunConfig {
     pub keep_checkpoints: usize,
     /// Answers are written down every so many steps.
     pub samples_every: u64,
+    /// Held-out prompts are answered before the first step and every so many; 0: never.
+    pub validate_every: u64,
+    /// The first so many rows of the test split.
+    pub validation_prompts: usize,
+    /// Validations without a better one after which the run ends; 0: never.
+    pub patience: u32,
 }
 
 impl Default for RunConfig {
@@ -45,6 +51,9 @@ impl Default for RunConfig {
             checkpoint_every: 20,
             keep_checkpoints: 2,
             samples_every: 10,
+            validate_every: 20,
+            validation_prompts: 16,
+            patience: 0,
         }
     }
 }
@@ -63,6 +72,7 @@ impl RunConfig {
             ("checkpoint_every", self.checkpoint_every),
             ("keep_checkpoints", self.keep_checkpoints as u64),
             ("samples_every", self.samples_every),
+            ("validation_prompts", self.validation_prompts as u64),
             ("max_answer_tokens", sampling.max_answer_tokens as u64),
             ("time_limit_s", sampling.time_limit_s),
         ] {

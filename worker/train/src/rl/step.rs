@@ -1,5 +1,6 @@
 //! One step: prompts to answers to rewards to updates.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,12 +11,13 @@ use illumine_models::engine::{Engine, EngineConfig};
 use illumine_models::generate::LanguageModel;
 use illumine_models::load::{LoadedModel, ModelFolder};
 use illumine_models::tokenizer::ChatTokenizer;
+use illumine_types::ToolKind;
 use serde::{Deserialize, Serialize};
 
 use super::advantage::{Scale, advantages};
 use super::answer::Answer;
 use super::learner::{Learner, UpdateMetrics};
-use super::rollout::{Prompt, Rollout, Sampling, Surroundings, roll};
+use super::rollout::{Outcome, Prompt, Rollout, Sampling, Surroundings, roll};
 use crate::error::{Result, TrainError};
 
 /// How answers become updates.
@@ -67,6 +69,10 @@ pub struct StepMetrics {
     pub cut_share: f64,
     /// Mean pictures that tools made.
     pub pictures: f64,
+    /// Means by name: `part_<term>` of the reward's terms before their weight, over
+    /// answers that have the term; `attempts_<tool>` and `successes_<tool>`, over all.
+    #[serde(flatten)]
+    pub means: BTreeMap<String, f64>,
     /// The last update's figures, losses and shares; zero where nothing was learnt.
     #[serde(flatten)]
     pub update: UpdateMetrics,
@@ -110,15 +116,9 @@ impl Stepper {
         learning_rate: f64,
     ) -> Result<(StepMetrics, Vec<Rollout>)> {
         let begun = Instant::now();
-        let engine = self.engine()?;
-        let rollouts = roll(&engine, prompts, &self.config.sampling, around, step).await;
-        drop(engine);
-        let mut metrics = summary(&rollouts);
-        metrics.rollout_s = begun.elapsed().as_secs_f64();
-        let allowed = self.config.most_excluded * rollouts.len() as f64;
-        if metrics.excluded as f64 > allowed {
-            return Err(outage(step, &rollouts, metrics.excluded));
-        }
+        let (mut metrics, rollouts) = self
+            .answer(prompts, &self.config.sampling, around, step)
+            .await?;
         let (mut answers, flat) = answers(&rollouts, prompts.len(), self.config.scale);
         metrics.flat_groups = flat;
         let learning = Instant::now();
@@ -145,6 +145,29 @@ impl Stepper {
         let tokens = metrics.answer_tokens * metrics.answers as f64;
         metrics.tokens_per_s = tokens / begun.elapsed().as_secs_f64().max(1e-9);
         Ok((metrics, rollouts))
+    }
+
+    /// Answers to prompts by the policy as it is, with rewards; nothing is learnt.
+    ///
+    /// # Errors
+    /// [`TrainError::Outage`] when too many answers have no reward; [`TrainError::Model`].
+    pub async fn answer(
+        &self,
+        prompts: &[Prompt],
+        sampling: &Sampling,
+        around: &Surroundings,
+        step: u64,
+    ) -> Result<(StepMetrics, Vec<Rollout>)> {
+        let begun = Instant::now();
+        let engine = self.engine()?;
+        let rollouts = roll(&engine, prompts, sampling, around, step).await;
+        let mut metrics = summary(&rollouts);
+        metrics.rollout_s = begun.elapsed().as_secs_f64();
+        let allowed = self.config.most_excluded * rollouts.len() as f64;
+        match metrics.excluded as f64 > allowed {
+            true => Err(outage(step, &rollouts, metrics.excluded)),
+            false => Ok((metrics, rollouts)),
+        }
     }
 
     /// An engine over the policy as it is.
@@ -213,15 +236,7 @@ fn summary(rollouts: &[Rollout]) -> StepMetrics {
         .iter()
         .map(|rollout| rollout.transcript.answer.len());
     let cut = rollouts.iter().filter(|rollout| !rollout.transcript.ended);
-    let documents = rollouts
-        .iter()
-        .filter_map(|rollout| rollout.document.as_ref());
-    let pictures = documents
-        .flat_map(|document| &document.blocks)
-        .filter(|block| {
-            matches!(block, illumine_types::Block::Image(image)
-            if matches!(image.outcome, illumine_types::Outcome::Ready { .. }))
-        });
+    let (means, pictures) = means(rollouts);
     StepMetrics {
         reward,
         reward_deviation: mean_of(squares, rewards.len()).sqrt(),
@@ -229,13 +244,39 @@ fn summary(rollouts: &[Rollout]) -> StepMetrics {
         excluded: all - rewards.len(),
         answer_tokens: mean_of(tokens.sum::<usize>() as f64, all),
         cut_share: mean_of(cut.count() as f64, all),
-        pictures: mean_of(pictures.count() as f64, all),
+        pictures: mean_of(f64::from(pictures), all),
+        means,
         ..StepMetrics::default()
     }
 }
 
+/// The means by name, and the number of pictures that tools made.
+fn means(rollouts: &[Rollout]) -> (BTreeMap<String, f64>, u32) {
+    let mut sums: BTreeMap<String, (f64, usize)> = BTreeMap::new();
+    let mut pictures = 0;
+    for rollout in rollouts {
+        if let Outcome::Scored(score) = &rollout.outcome {
+            for term in &score.breakdown.terms {
+                let sum = sums.entry(format!("part_{}", term.name.as_str()));
+                let sum = sum.or_default();
+                *sum = (sum.0 + term.value, sum.1 + 1);
+            }
+        }
+        for tool in ToolKind::ALL {
+            let count = rollout.document.as_ref().map(|document| document.tools);
+            let count = count.unwrap_or_default().count(tool);
+            pictures += count.succeeded;
+            for (what, number) in [("attempts", count.attempted), ("successes", count.succeeded)] {
+                let sum = sums.entry(format!("{what}_{}", tool.as_str())).or_default();
+                *sum = (sum.0 + f64::from(number), sum.1 + 1);
+            }
+        }
+    }
+    let mean = |(name, (sum, count))| (name, sum / f64::max(count as f64, 1.0));
+    (sums.into_iter().map(mean).collect(), pictures)
+}
+
 fn outage(step: u64, rollouts: &[Rollout], excluded: usize) -> TrainError {
-    use super::rollout::Outcome;
     use illumine_rewards::Verdict;
     let reason = rollouts.iter().find_map(|rollout| match &rollout.outcome {
         Outcome::Failed(reason) => Some(reason.clone()),

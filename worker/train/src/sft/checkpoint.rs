@@ -71,13 +71,14 @@ fn all(run: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// Removes all but the newest `keep`.
+/// Removes all but the newest `keep` and the `best`.
 ///
 /// # Errors
 /// [`TrainError::Io`].
-pub fn prune(run: &Path, keep: usize) -> Result<()> {
+pub fn prune(run: &Path, keep: usize, best: Option<&Path>) -> Result<()> {
     let folders = all(run);
-    for old in folders.iter().rev().skip(keep) {
+    let old = folders.iter().rev().skip(keep);
+    for old in old.filter(|old| best != Some(old.as_path())) {
         std::fs::remove_dir_all(old).map_err(|error| TrainError::io(old, error))?;
     }
     Ok(())

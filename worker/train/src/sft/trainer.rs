@@ -171,7 +171,7 @@ impl<S: ExampleSource> Trainer<S> {
             &self.state,
             &self.config,
         )?;
-        checkpoint::prune(run, self.config.keep_checkpoints)?;
+        checkpoint::prune(run, self.config.keep_checkpoints, None)?;
         Ok(folder)
     }
 

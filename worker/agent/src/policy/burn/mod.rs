@@ -46,6 +46,41 @@ const ADAPTER: &str = "lora";
 /// # Errors
 /// `model_load`, naming the file and the field at fault.
 pub fn load_model(model: &str, device: &str) -> Result<EngineModel, PolicyError> {
+    load_taught(model, device).map(|(loaded, _)| loaded)
+}
+
+/// What a folder's `illumine.json` says of how its model was taught.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Taught {
+    /// A mark in the prompt stands for each input picture.
+    input_marks: bool,
+}
+
+impl Taught {
+    /// Of a model folder; the file is left out where the defaults hold.
+    fn of(folder: &Path) -> Result<Self, String> {
+        let path = folder.join("illumine.json");
+        match std::fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text)
+                .map_err(|error| format!("{}: {error}", path.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(format!("{}: {error}", path.display())),
+        }
+    }
+}
+
+/// Whether the policy in a folder was taught a mark for each input picture.
+///
+/// # Errors
+/// `model_load`, when its `illumine.json` cannot be read.
+pub fn input_marks(folder: &Path) -> Result<bool, PolicyError> {
+    let taught = Taught::of(folder);
+    let failed = |error| load_error(&folder.to_string_lossy(), &error);
+    taught.map(|taught| taught.input_marks).map_err(failed)
+}
+
+fn load_taught(model: &str, device: &str) -> Result<(EngineModel, Taught), PolicyError> {
     let failed = |error: &dyn std::fmt::Display| load_error(model, error);
     let (device, precision) = parse_device_and_precision(device).map_err(|error| failed(&error))?;
     let folder = match model == demo::NAME {
@@ -56,12 +91,14 @@ pub fn load_model(model: &str, device: &str) -> Result<EngineModel, PolicyError>
         .as_ref()
         .map_or(Path::new(model), |folder| folder.path());
     let opened = ModelFolder::open(path).map_err(|error| failed(&error))?;
+    let taught = Taught::of(path).map_err(|error| failed(&error))?;
     match opened.vision {
         None => LanguageModel::load_as(path, &device, precision)
             .map(|loaded| EngineModel::from(Arc::new(loaded))),
         Some(_) => VisionLanguageModel::load_as(path, &device, precision)
             .map(|loaded| EngineModel::from(Arc::new(loaded))),
     }
+    .map(|loaded| (loaded, taught))
     .map_err(|error| failed(&error))
 }
 
@@ -73,6 +110,14 @@ fn load_error(model: &str, error: &dyn std::fmt::Display) -> PolicyError {
 }
 
 impl BurnPolicy {
+    /// The same policy under another name and summary.
+    #[must_use]
+    pub fn named(mut self, name: &str, summary: &str) -> Self {
+        self.name = name.to_owned();
+        self.summary = summary.to_owned();
+        self
+    }
+
     /// Loads `demo` or a model folder; blocks while it reads.
     ///
     /// # Errors
@@ -91,7 +136,7 @@ impl BurnPolicy {
         device: &str,
     ) -> Result<Self, PolicyError> {
         let is_demo = model == demo::NAME;
-        let loaded = load_model(model, device)?;
+        let (loaded, taught) = load_taught(model, device)?;
         if let Some(dir) = lora {
             loaded
                 .add_adapter(ADAPTER, Path::new(dir))
@@ -127,7 +172,7 @@ impl BurnPolicy {
             writer: Writer {
                 engine,
                 adapter: lora.map(|_| ADAPTER.to_owned()),
-                marks: is_demo,
+                marks: taught.input_marks,
                 constrain_tags: false,
                 recorder: None,
             },

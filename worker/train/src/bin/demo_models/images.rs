@@ -269,11 +269,12 @@ impl Run {
             mean = Some(smooth);
             if progress.step.is_multiple_of(20) {
                 println!(
-                    "transformer {:6} of {}  loss {:.4} edits {:.4}  norm {:.2}  lr {:.1e}  {:.1} pictures/s  {:.0} s",
+                    "transformer {:6} of {}  loss {:.4} edits {:.4}  asked {:.2}  norm {:.2}  lr {:.1e}  {:.1} pictures/s  {:.0} s",
                     progress.step,
                     trainer.config().steps,
                     smooth[0],
                     smooth[1],
+                    progress.attribute_loss,
                     progress.grad_norm,
                     progress.learning_rate,
                     progress.pictures_per_s,
