@@ -7,14 +7,17 @@ use leptos::task::spawn_local;
 use leptos_router::components::{FlatRoutes, Route, Router};
 use leptos_router::path;
 
-use illumine_types::api::Session;
+use illumine_types::api::{Role, Session};
 use illumine_types::capability::Capabilities;
 
 use crate::api::{self, ApiError};
 use crate::browser;
 use crate::components::frame::{Rail, SkipLink, TopBar};
 use crate::components::status::{Loading, Trouble};
-use crate::pages::{ComposePage, DocumentPage, GalleryPage, NotFoundPage, SignInPage};
+use crate::pages::{
+    ComparePage, ComposePage, DocumentPage, GalleryPage, NewRunPage, NotFoundPage, RunPage,
+    SignInPage, TrainingPage,
+};
 
 /// How often the queue's length and the tools are asked for.
 const CAPABILITIES_EVERY: Duration = Duration::from_secs(10);
@@ -88,6 +91,13 @@ impl Installation {
             && matches!(self.session.read().as_ref(), Some(Ok(session)) if session.signed_in)
     }
 
+    /// Whether one may train; where no key is asked for, everyone may.
+    pub fn is_admin(self) -> bool {
+        matches!(self.session.read().as_ref(),
+            Some(Ok(session)) if session.signed_in
+                && (!session.auth || session.role == Some(Role::Admin)))
+    }
+
     /// Whether a key is asked for here.
     pub fn auth(self) -> bool {
         matches!(self.session.read().as_ref(), Some(Ok(session)) if session.auth)
@@ -145,6 +155,10 @@ fn Pages() -> impl IntoView {
             <Route path=path!("/") view=ComposePage/>
             <Route path=path!("/documents") view=GalleryPage/>
             <Route path=path!("/documents/:id") view=DocumentPage/>
+            <Route path=path!("/training") view=TrainingPage/>
+            <Route path=path!("/training/new") view=NewRunPage/>
+            <Route path=path!("/training/compare") view=ComparePage/>
+            <Route path=path!("/training/:id") view=RunPage/>
         </FlatRoutes>
     }
 }

@@ -78,8 +78,27 @@ impl EventStream {
         on_event: impl Fn(Event) + 'static,
         on_connection: impl Fn(Connection) + 'static,
     ) -> Self {
+        let url = format!("{BASE}/generations/{id}/events");
+        Self::follow(url, on_event, on_connection)
+    }
+
+    /// The same of a training run.
+    pub fn open_training_run(
+        id: &str,
+        on_event: impl Fn(Event) + 'static,
+        on_connection: impl Fn(Connection) + 'static,
+    ) -> Self {
+        let url = format!("{BASE}/training-runs/{id}/events");
+        Self::follow(url, on_event, on_connection)
+    }
+
+    fn follow(
+        url: String,
+        on_event: impl Fn(Event) + 'static,
+        on_connection: impl Fn(Connection) + 'static,
+    ) -> Self {
         let inner = Rc::new(Inner {
-            url: format!("{BASE}/generations/{id}/events"),
+            url,
             on_event: Box::new(on_event),
             on_connection: Box::new(on_connection),
             source: RefCell::new(None),

@@ -3,10 +3,16 @@
 mod client;
 mod error;
 mod events;
+mod training;
 
 pub use client::{on_signed_out, server_now_ms};
 pub use error::ApiError;
 pub use events::{Connection, EventStream};
+pub use training::{
+    checkpoint_url, checkpoints, delete_training_run, metrics, policy_choice, resume_training_run,
+    stop_training_run, train, training_run, training_runs, training_samples, use_checkpoint,
+    use_configured_policy,
+};
 
 use illumine_types::api::{
     Accepted, GenerationRequest, Page, RedrawRequest, Session, SignIn, UploadedInput,

@@ -27,6 +27,9 @@ pub enum Glyph {
     Chevron,
     Key,
     Arrow,
+    Training,
+    Play,
+    Plus,
 }
 
 impl Glyph {
@@ -74,6 +77,9 @@ impl Glyph {
                 "M8 11a4 4 0 1 0 0 8a4 4 0 0 0 0-8zM11 12.500L19.500 4M16 7.500l2.500 2.500"
             }
             Self::Arrow => "M5 12h14M13 6l6 6-6 6",
+            Self::Training => "M4 4v16h16M7.500 16l3.500-5 3 2.500L19.500 6.500M15.500 6.500h4v4",
+            Self::Play => "M8 5.500v13l10.500-6.500z",
+            Self::Plus => "M12 5v14M5 12h14",
         }
     }
 }

@@ -7,3 +7,4 @@ pub mod gallery;
 pub mod icon;
 pub mod moment;
 pub mod status;
+pub mod training;

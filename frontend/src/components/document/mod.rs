@@ -19,4 +19,6 @@ pub use body::Body;
 pub use drawer::Drawer;
 pub use header::Header;
 pub use notices::Notices;
+pub use picture::{description, tool};
 pub use session::Session;
+pub use text_block::TextBlock;

@@ -2,11 +2,14 @@ use leptos::prelude::*;
 use leptos_router::components::A;
 use leptos_router::hooks::use_location;
 
+use crate::app::Installation;
 use crate::components::icon::{Glyph, Icon};
 
 /// Where one can go; a bar at the bottom on a phone.
 #[component]
 pub fn Rail() -> impl IntoView {
+    let installation = Installation::here();
+    let admin = Memo::new(move |_| installation.is_admin());
     view! {
         <nav class="rail" aria-label="Pages">
             <A href="/" attr:class="brand" attr:aria-label="Illumine, compose" attr:tabindex="-1">
@@ -14,6 +17,10 @@ pub fn Rail() -> impl IntoView {
             </A>
             <RailLink href="/" glyph=Glyph::Compose words="Compose"/>
             <RailLink href="/documents" glyph=Glyph::Documents words="Documents"/>
+            <Show when=move || admin.get()>
+                <hr class="rail-line"/>
+                <RailLink href="/training" glyph=Glyph::Training words="Training"/>
+            </Show>
         </nav>
     }
 }

@@ -308,7 +308,7 @@ fn unexplained() -> Problem {
 }
 
 /// `milliseconds-counter` as numbers, so that 9-10 comes after 9-9.
-fn event_position(id: &str) -> Option<(u64, u64)> {
+pub fn event_position(id: &str) -> Option<(u64, u64)> {
     let (ms, counter) = id.split_once('-')?;
     Some((ms.parse().ok()?, counter.parse().ok()?))
 }

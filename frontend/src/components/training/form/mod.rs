@@ -1,0 +1,9 @@
+//! The form of a new run, part by part.
+
+mod desk;
+mod head;
+mod settings;
+
+pub use desk::Desk;
+pub use head::Head;
+pub use settings::Settings;

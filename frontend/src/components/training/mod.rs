@@ -1,0 +1,13 @@
+//! Training runs: their table, a new one, one at work, several compared.
+
+mod badge;
+pub mod chart;
+pub mod compare;
+mod confirm;
+pub mod form;
+pub mod list;
+mod policy;
+pub mod run;
+mod samples;
+
+pub use policy::PolicyInUse;
