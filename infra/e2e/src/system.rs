@@ -210,6 +210,17 @@ impl System {
         ))
     }
 
+    /// # Errors
+    /// Unless it was accepted.
+    pub async fn delete(&self, path: &str) -> Result<()> {
+        let request = self.client.delete(self.url(path)).bearer_auth(&self.key);
+        let answer = request.send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        ensure!(status.is_success(), "DELETE {path}: {status}: {text}");
+        Ok(())
+    }
+
     /// Asks for a document; its id.
     ///
     /// # Errors
