@@ -316,6 +316,62 @@ impl PictureTrainer {
         })
     }
 
+    /// Teaches the prompt's encoder alone what prompts ask for, over `updates` of
+    /// `size` prompts of each kind; `report` hears of the cross-entropy of each kind.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`], [`TrainError::Model`].
+    pub fn teach_encoder(
+        &mut self,
+        material: Material<'_>,
+        updates: u64,
+        size: usize,
+        mut report: impl FnMut(u64, [f64; 2]),
+    ) -> Result<()> {
+        let config = PictureTraining {
+            generation_batch: size,
+            edit_batch: size,
+            dropped_prompts: 0,
+            ..self.config.clone()
+        };
+        let mut batches = [Kind::Generation, Kind::Edit].map(|kind| {
+            let Material {
+                painter,
+                cache,
+                prompts,
+            } = material;
+            Batches::new(&config, painter, cache, prompts, kind)
+        });
+        let mut optimizer = ModuleAdamW::new(&config.optimizer);
+        for step in 0..updates {
+            let mut losses = [0.0; 2];
+            let mut gradients = FlatGradients::default();
+            let mut own = FlatGradients::default();
+            for (batches, loss) in batches.iter_mut().zip(&mut losses) {
+                let batch = batches.batch(self.step + step, &self.device)?;
+                let states = self
+                    .model
+                    .states(&self.encoder, &batch.prompts, &self.device)?;
+                let told = self.attributes.loss(&states, &batch.labels, &self.device);
+                *loss = f64::from(told.clone().into_scalar::<f32>());
+                let graph = (told * 0.5).backward();
+                gradients = gradients.plus(FlatGradients::of(&self.model, &graph));
+                own = own.plus(FlatGradients::of(&self.attributes, &graph));
+            }
+            let loss: f64 = losses.iter().sum();
+            if !loss.is_finite() {
+                return Err(TrainError::Diverged { step, loss });
+            }
+            let done = step as f64 / updates as f64;
+            let rate = optim::learning_rate(config.learning_rate, 20, step, done);
+            (self.model, _) = optimizer.apply(self.model.clone(), gradients, rate);
+            let attributes = self.attributes.clone();
+            (self.attributes, _) = self.attribute_optimizer.apply(attributes, own, rate);
+            report(step, losses);
+        }
+        Ok(())
+    }
+
     /// Trains to the last update, with checkpoints in `folder`/checkpoint.
     /// `report` sees the trainer after each update.
     ///

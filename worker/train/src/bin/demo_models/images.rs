@@ -84,6 +84,9 @@ struct TransformerArgs {
     /// AdamW for every weight, where Muon is the default for hidden layers.
     #[arg(long)]
     adamw: bool,
+    /// Updates that first teach the prompt's encoder alone.
+    #[arg(long, default_value_t = 600)]
+    teach_encoder: u64,
     /// How much more things weigh than what is around them.
     #[arg(long, default_value_t = PictureTraining::default().focus)]
     focus: f64,
@@ -131,6 +134,7 @@ pub fn run(args: &ImagesArgs) -> Result<()> {
                 lr: defaults.learning_rate,
                 adamw: !defaults.optimizer.muon,
                 focus: defaults.focus,
+                teach_encoder: 600,
                 generation_batch: defaults.generation_batch,
                 edit_batch: defaults.edit_batch,
                 grid_minutes: 5.0,
@@ -262,6 +266,19 @@ impl Run {
             cache: &cache,
             prompts: &prompts,
         };
+        let taught = run.join("encoder-taught");
+        if !taught.is_file() {
+            let begun = Instant::now();
+            trainer.teach_encoder(material, args.teach_encoder, 64, |step, losses| {
+                if step.is_multiple_of(20) {
+                    let seconds = begun.elapsed().as_secs_f64();
+                    let [captions, edits] = losses;
+                    println!("encoder {step:5}  captions {captions:.2} edits {edits:.2}  {seconds:.0} s");
+                }
+            })?;
+            trainer.checkpoint(&checkpoint)?;
+            std::fs::write(&taught, "")?;
+        }
         trainer.run(material, &run, |trainer, progress| {
             let now = [progress.generation_loss, progress.edit_loss];
             let old = mean.unwrap_or(now);
