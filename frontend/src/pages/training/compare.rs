@@ -30,7 +30,7 @@ fn Nothing() -> impl IntoView {
     view! {
         <div class="empty">
             <h2>"No runs are named"</h2>
-            <p>{format!("Tick two to {MOST_COMPARED} runs in the table, then compare them here.")}</p>
+            <p>{format!("Tick 2 to {MOST_COMPARED} runs in the table, then compare them here.")}</p>
             <a class="button" href="/training">"All runs"</a>
         </div>
     }

@@ -39,7 +39,7 @@ pub fn TrainingPage() -> impl IntoView {
 fn Table(list: RunList, chosen: RwSignal<Vec<String>>) -> impl IntoView {
     view! {
         <div class="table-scroll" tabindex="0" role="region" aria-label="Runs">
-            <table class="runs" data-testid="runs">
+            <table class="data-table runs" data-testid="runs">
                 <thead><tr>
                     <th><span class="sr-only">"Compare"</span></th>
                     <th>"Name"</th>
@@ -49,7 +49,7 @@ fn Table(list: RunList, chosen: RwSignal<Vec<String>>) -> impl IntoView {
                     <th class="right">"Step"</th>
                     <th class="right">"Best reward"</th>
                     <th>"Reward"</th>
-                    <th>"Started"</th>
+                    <th>"Created"</th>
                 </tr></thead>
                 <tbody>
                     // A row is made again whenever its run has changed.
@@ -70,7 +70,7 @@ fn Compare(chosen: RwSignal<Vec<String>>) -> impl IntoView {
     move || {
         let chosen = chosen.read();
         match chosen.len() {
-            0 => view! { <p class="hint">{format!("Tick two to {MOST_COMPARED} runs to compare them")}</p> }
+            0 => view! { <p class="hint">{format!("Tick 2 to {MOST_COMPARED} runs to compare them")}</p> }
                 .into_any(),
             1 => view! { <p class="hint">"Tick one more run to compare"</p> }.into_any(),
             count => view! {

@@ -11,6 +11,6 @@ mod smooth;
 mod thin;
 
 pub use draw::{Drawing, DrawnLine, Line, draw, spark};
-pub use plane::{PLOT, VIEW, step_under};
+pub use plane::{PLOT, VIEW, step_under, zoomed};
 pub use points::{RunPoints, Series, value_at};
 pub use scale::number;

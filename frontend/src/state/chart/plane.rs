@@ -77,6 +77,24 @@ pub fn step_under(share_of_width: f64, (from, to): (f64, f64)) -> f64 {
     (from + across.clamp(0.0, 1.0) * (to - from)).round()
 }
 
+/// An extent of `factor` times as many steps around `at`, within the whole;
+/// nothing when it is the whole.
+pub fn zoomed(
+    (from, to): (f64, f64),
+    at: f64,
+    factor: f64,
+    whole: (f64, f64),
+) -> Option<(f64, f64)> {
+    // Fewer than two steps are no extent.
+    let span = ((to - from) * factor).round().max(2.0);
+    if span >= whole.1 - whole.0 {
+        return None;
+    }
+    let start = (at - span / 2.0).round();
+    let start = start.max(whole.0).min(whole.1 - span);
+    Some((start, start + span))
+}
+
 fn share((low, high): (f64, f64), value: f64) -> f64 {
     if high > low {
         (value - low) / (high - low)
@@ -118,6 +136,16 @@ mod tests {
         assert_eq!(step_under(middle, (0.0, 60.0)), 30.0);
         assert_eq!(step_under(0.0, (5.0, 60.0)), 5.0);
         assert_eq!(step_under(1.0, (5.0, 60.0)), 60.0);
+    }
+
+    #[test]
+    fn a_zoom_stays_within_the_whole() {
+        let whole = (0.0, 60.0);
+        assert_eq!(zoomed(whole, 30.0, 0.5, whole), Some((15.0, 45.0)));
+        assert_eq!(zoomed(whole, 60.0, 0.5, whole), Some((30.0, 60.0)));
+        assert_eq!(zoomed((10.0, 12.0), 10.0, 0.5, whole), Some((9.0, 11.0)));
+        assert_eq!(zoomed((15.0, 45.0), 30.0, 2.0, whole), None);
+        assert_eq!(zoomed((0.0, 1.0), 0.0, 0.5, (0.0, 1.0)), None);
     }
 
     #[test]

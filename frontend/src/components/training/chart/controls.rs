@@ -28,7 +28,7 @@ pub fn Controls() -> impl IntoView {
                     </button>
                 }
                 .into_any(),
-                None => view! { <p class="hint">"Drag over a chart to look closer"</p> }.into_any(),
+                None => view! { <p class="hint">"Drag over a chart, or press + on it, to look closer"</p> }.into_any(),
             }}
         </div>
     }

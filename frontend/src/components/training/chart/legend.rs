@@ -23,7 +23,7 @@ pub fn Legend(lines: Signal<Vec<Line>>) -> impl IntoView {
             {move || entries.get().into_iter().enumerate().map(|(at, (name, colour, dashed))| view! {
                 <li>
                     <Swatch colour dashed/>
-                    <span class="chart-name">{name}</span>
+                    <span class="chart-name" title=name>{name.clone()}</span>
                     <span class="chart-value">{move || value(at)}</span>
                 </li>
             }).collect_view()}

@@ -62,8 +62,9 @@ pub fn Chart(
             stage.zoom.set(Some((a.min(b), a.max(b))));
         }
     };
-    let leave = move |_| {
-        if drag.read_untracked().is_none() {
+    let leave = move |event: web_sys::PointerEvent| {
+        // A lifted finger leaves too, and wants to read what it has touched.
+        if drag.read_untracked().is_none() && event.pointer_type() != "touch" {
             stage.cursor.set(None);
         }
     };

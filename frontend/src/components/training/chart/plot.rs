@@ -53,15 +53,12 @@ fn value_axis(ticks: &[(f64, String)]) -> impl IntoView + use<> {
 
 fn step_axis(ticks: &[(f64, String)]) -> impl IntoView + use<> {
     let ticks = ticks.iter().map(|(across, words)| {
-        // The last one must not be cut off at the edge.
-        let anchor = if *across > PLOT.width - 12.0 {
-            "end"
-        } else {
-            "middle"
-        };
+        // About half its width: the last one must not be cut off at the edge.
+        let half = words.chars().count() as f64 * 3.4;
+        let x = (across + PLOT.left).min(VIEW.width - half);
         view! {
-            <text class="chart-tick" x=format!("{:.1}", across + PLOT.left)
-                y=(VIEW.height - 6.0).to_string() text-anchor=anchor>
+            <text class="chart-tick" x=format!("{x:.1}") y=(VIEW.height - 6.0).to_string()
+                text-anchor="middle">
                 {words.clone()}
             </text>
         }

@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use crate::state::chart::zoomed;
+
 /// Steps that an arrow key with Shift goes.
 const LEAP: f64 = 10.0;
 
@@ -38,9 +40,17 @@ impl Stage {
         self.cursor.get().unwrap_or_else(|| self.extent().1)
     }
 
-    /// Moves the cursor by a key; whether it is one that does.
+    /// Moves the cursor, or looks closer or wider, by a key; whether it is one
+    /// that does.
     pub fn press(self, key: &str, leap: bool) -> bool {
         let (from, to) = untrack(|| self.extent());
+        if let "+" | "=" | "-" = key {
+            let factor = if key == "-" { 2.0 } else { 0.5 };
+            let at = untrack(|| self.step_shown());
+            let whole = self.whole.get_untracked();
+            self.zoom.set(zoomed((from, to), at, factor, whole));
+            return true;
+        }
         let at = self.cursor.get_untracked();
         let by = if leap { LEAP } else { 1.0 };
         let cursor = match key {

@@ -101,7 +101,7 @@ pub fn Checkpoints() -> impl IntoView {
 fn Table(all: Vec<Checkpoint>) -> impl IntoView {
     view! {
         <div class="table-scroll" tabindex="0" role="region" aria-label="Checkpoints">
-            <table class="checkpoints" data-testid="checkpoints">
+            <table class="data-table checkpoints" data-testid="checkpoints">
                 <thead><tr>
                     <th class="right">"Step"</th>
                     <th class="right">"Reward"</th>

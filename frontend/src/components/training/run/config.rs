@@ -73,7 +73,7 @@ fn Table(config: TrainingConfig, other: Option<TrainingRun>) -> impl IntoView {
     let heading = other.map(|run| run.config.name);
     view! {
         <div class="table-scroll" tabindex="0" role="region" aria-label="Configuration">
-            <table class="config" data-testid="config">
+            <table class="data-table config" data-testid="config">
                 <thead><tr>
                     <th>"Setting"</th>
                     <th>"Value"</th>

@@ -18,6 +18,9 @@ const FRAME: Duration = Duration::from_millis(100);
 /// How far the run is, is asked for this often.
 const REFRESH_EVERY: Duration = Duration::from_secs(4);
 
+/// Then the log of a run that has ended is given up.
+const MOST_LOSSES: u32 = 3;
+
 /// Whether the points are known.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Measured {
@@ -33,6 +36,8 @@ pub struct RunSession {
     waiting: StoredValue<Vec<Event>>,
     stream: StoredValue<Option<EventStream>, LocalStorage>,
     last_event: StoredValue<Option<(u64, u64)>>,
+    /// Times that the stream of a run that has ended broke off.
+    losses: StoredValue<u32>,
     pub run: RwSignal<Option<TrainingRun>>,
     pub points: RwSignal<RunPoints>,
     pub measured: RwSignal<Measured>,
@@ -54,6 +59,7 @@ impl RunSession {
             waiting: StoredValue::new(Vec::new()),
             stream: StoredValue::new_local(None),
             last_event: StoredValue::new(None),
+            losses: StoredValue::new(0),
             run: RwSignal::new(None),
             points: RwSignal::new(RunPoints::default()),
             measured: RwSignal::new(Measured::Loading),
@@ -138,12 +144,22 @@ impl RunSession {
             }
         };
         let on_connection = move |connection| {
-            // Nothing is lost with the stream of a run that has ended.
-            if !self.is_gone() {
-                let lost = connection == Connection::Lost && self.is_under_way();
-                self.connection_lost.set(lost);
+            if self.is_gone() {
+                return;
+            }
+            let lost = connection == Connection::Lost;
+            let under_way = self.is_under_way();
+            self.connection_lost.set(lost && under_way);
+            // The events of a run that ended long ago may no longer be kept.
+            if lost && !under_way {
+                self.losses.update_value(|losses| *losses += 1);
+                if self.losses.get_value() >= MOST_LOSSES {
+                    // Not now: one of the stream's own listeners is running.
+                    set_timeout(move || self.unfollow(), Duration::ZERO);
+                }
             }
         };
+        self.losses.set_value(0);
         let stream = EventStream::open_training_run(&self.id(), on_event, on_connection);
         self.stream.set_value(Some(stream));
     }

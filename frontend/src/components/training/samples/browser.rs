@@ -47,6 +47,17 @@ impl Shown {
         });
     }
 
+    /// Something of the samples, told again only when it changes.
+    fn part<T: PartialEq + Send + Sync + 'static>(
+        self,
+        part: fn(&TrainingSamples) -> T,
+    ) -> Memo<Option<T>> {
+        Memo::new(move |_| match self.samples.read().as_ref() {
+            Some(Ok(samples)) => Some(part(samples)),
+            _ => None,
+        })
+    }
+
     fn step(self) -> Option<u64> {
         match self.samples.read_untracked().as_ref() {
             Some(Ok(samples)) => samples.step,
@@ -79,30 +90,45 @@ pub fn Samples() -> impl IntoView {
         due.track();
         shown.load(shown.step());
     });
-    // A refreshed answer that says the same must not redraw the page.
-    let samples = Memo::new(move |_| shown.samples.get());
-    move || match samples.get() {
-        None => view! { <Loading words="Fetching samples"/> }.into_any(),
-        Some(Err(error)) => {
+    let state = Memo::new(move |_| match shown.samples.read().as_ref() {
+        None => State::Loading,
+        Some(Err(error)) => State::Failed(error.clone()),
+        Some(Ok(samples)) if samples.items.is_empty() && samples.steps.is_empty() => State::Empty,
+        Some(Ok(_)) => State::Known,
+    });
+    move || match state.get() {
+        State::Loading => view! { <Loading words="Fetching samples"/> }.into_any(),
+        State::Failed(error) => {
             let retry = Callback::new(move |()| shown.load(None));
             view! { <Trouble error retry/> }.into_any()
         }
-        Some(Ok(samples)) if samples.items.is_empty() && samples.steps.is_empty() => view! {
+        State::Empty => view! {
             <p class="nothing-yet">"No answers have been written down yet."</p>
         }
         .into_any(),
-        Some(Ok(samples)) => view! { <Browser samples/> }.into_any(),
+        State::Known => view! { <Browser/> }.into_any(),
     }
 }
 
+#[derive(Clone, PartialEq)]
+enum State {
+    Loading,
+    Failed(ApiError),
+    Empty,
+    Known,
+}
+
 #[component]
-fn Browser(samples: TrainingSamples) -> impl IntoView {
+fn Browser() -> impl IntoView {
     let shown = expect_context::<Shown>();
-    let items = StoredValue::new(samples.items);
+    // A refreshed answer that says the same must not redraw the page.
+    let items = shown.part(|samples| samples.items.clone());
     let reading = move || {
-        let at = shown.selected.get();
-        let sample = items.with_value(|items| items.get(at).cloned());
-        match sample {
+        let items = items.read();
+        let sample = items
+            .as_ref()
+            .and_then(|items| items.get(shown.selected.get()));
+        match sample.cloned() {
             Some(sample) => view! { <Reading sample/> }.into_any(),
             None => {
                 view! { <p class="nothing-yet">"This step has no answers to read."</p> }.into_any()
@@ -110,10 +136,10 @@ fn Browser(samples: TrainingSamples) -> impl IntoView {
         }
     };
     view! {
-        <Steps step=samples.step steps=samples.steps/>
+        <Steps/>
         <Complaint words=shown.complaint/>
         <div class="samples" data-testid="samples">
-            <List items=items.get_value() selected=shown.selected/>
+            {move || view! { <List items=items.get().unwrap_or_default() selected=shown.selected/> }}
             <div class="sample-reading">{reading}</div>
         </div>
     }
@@ -121,31 +147,51 @@ fn Browser(samples: TrainingSamples) -> impl IntoView {
 
 /// Which step is read: a list to choose from, and its neighbours.
 #[component]
-fn Steps(step: Option<u64>, steps: Vec<u64>) -> impl IntoView {
+fn Steps() -> impl IntoView {
     let shown = expect_context::<Shown>();
-    let at = steps.iter().position(|known| Some(*known) == step);
-    let before = at.and_then(|at| steps.get(at.checked_sub(1)?).copied());
-    let after = at.and_then(|at| steps.get(at + 1).copied());
+    let step = shown.part(|samples| samples.step);
+    let step = Memo::new(move |_| step.get().flatten());
+    let steps = shown.part(|samples| samples.steps.clone());
     let choose = move |event| {
         if let Ok(step) = event_target_value(&event).parse() {
             shown.load(Some(step));
         }
     };
-    let go = |to: Option<u64>, words: &'static str| {
+    let choices = move || {
+        let choice = |known: u64| {
+            view! {
+                <option value=known.to_string() selected=move || step.get() == Some(known)>
+                    {format!("Step {known}")}
+                </option>
+            }
+        };
+        let steps = steps.get().unwrap_or_default().into_iter();
+        steps.map(choice).collect_view()
+    };
+    let beside = move |later: bool| {
+        let steps = steps.read();
+        let steps = steps.as_ref()?;
+        let at = steps.iter().position(|known| Some(*known) == step.get())?;
+        let at = if later { at + 1 } else { at.checked_sub(1)? };
+        steps.get(at).copied()
+    };
+    let neighbour = move |later: bool, words: &'static str| {
+        let go = move |_| {
+            if let Some(step) = untrack(|| beside(later)) {
+                shown.load(Some(step));
+            }
+        };
         view! {
-            <button type="button" class="button quiet" disabled=to.is_none()
-                on:click=move |_| if to.is_some() { shown.load(to) }>{words}</button>
+            <button type="button" class="button quiet" disabled=move || beside(later).is_none()
+                on:click=go>{words}</button>
         }
     };
-    let choices = steps.into_iter().map(|known| view! {
-        <option value=known.to_string() selected=Some(known) == step>{format!("Step {known}")}</option>
-    });
     view! {
         <div class="sample-steps">
             <label for="sample-step">"Answers of"</label>
-            <select id="sample-step" data-testid="sample-step" on:change=choose>{choices.collect_view()}</select>
-            {go(before, "Earlier")}
-            {go(after, "Later")}
+            <select id="sample-step" data-testid="sample-step" on:change=choose>{choices}</select>
+            {neighbour(false, "Earlier")}
+            {neighbour(true, "Later")}
         </div>
     }
 }

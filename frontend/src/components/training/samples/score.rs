@@ -58,7 +58,7 @@ fn Terms(terms: Vec<Term>) -> impl IntoView {
     });
     view! {
         <div class="table-scroll" tabindex="0" role="region" aria-label="Terms of the reward">
-            <table>
+            <table class="data-table">
                 <thead><tr>
                     <th>"Term"</th>
                     <th class="right">"Weight"</th>
