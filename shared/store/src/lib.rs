@@ -12,8 +12,8 @@
 //! before its id is answered, a result before its job is called done; if Redis
 //! is lost, [`rebuild`] restores it from S3. Entry points: [`Store::connect`],
 //! then [`Store::jobs`], [`Store::events`], [`Store::documents`],
-//! [`Store::blobs`], [`Store::keys`], [`Store::library`], [`Store::queue`], and
-//! [`queue::QueueWorker`] to run jobs.
+//! [`Store::blobs`], [`Store::keys`], [`Store::library`], [`Store::training`],
+//! [`Store::queue`], and [`queue::QueueWorker`] to run jobs.
 //!
 //! Test alone with `cargo nextest run -p illumine-store`; the tests start their
 //! own `redis-server` and S3 server.
@@ -32,6 +32,7 @@ pub mod library;
 pub mod queue;
 pub mod rebuild;
 mod store;
+pub mod training;
 
 pub use config::{StoreConfig, Timings};
 pub use error::{Result, StoreError};

@@ -12,6 +12,7 @@ use crate::jobs::Jobs;
 use crate::keys::{Keys, Sessions};
 use crate::library::Library;
 use crate::queue::Queue;
+use crate::training::Training;
 use crate::{Result, StoreConfig, Timings};
 
 /// Both stores. Cloning is cheap; clones share connections.
@@ -167,6 +168,14 @@ impl Store {
     #[must_use]
     pub fn library(&self) -> Library {
         Library {
+            store: self.clone(),
+        }
+    }
+
+    /// What training runs tell and keep, and the policy in use.
+    #[must_use]
+    pub fn training(&self) -> Training {
+        Training {
             store: self.clone(),
         }
     }

@@ -10,8 +10,8 @@ mod settings;
 
 pub use preset::Preset;
 pub use progress::{
-    Checkpoint, CheckpointFile, MetricPoints, PolicyChoice, RunLinks, RunSummary, TrainingRun,
-    TrainingRunAccepted, TrainingSample, TrainingSamples,
+    Checkpoint, CheckpointFile, ChosenPolicy, MetricPoints, PolicyChoice, RunLinks, RunSummary,
+    TrainingRun, TrainingRunAccepted, TrainingSample, TrainingSamples,
 };
 pub use resolve::{FieldError, TrainingRunRequest};
 pub use settings::{

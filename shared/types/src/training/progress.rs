@@ -141,6 +141,14 @@ pub struct PolicyChoice {
     pub step: u64,
 }
 
+/// `GET /api/v1/policy`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChosenPolicy {
+    /// `null` while the configured policy writes.
+    pub choice: Option<PolicyChoice>,
+}
+
 impl PolicyChoice {
     /// `run_…/step-000020`, as `options.policy` and a run's `model` name it.
     #[must_use]
