@@ -20,6 +20,24 @@ pub fn drawing_job(text: &str) -> Result<JobId> {
     of_kinds(text, &[JobKind::Generation, JobKind::Redraw])
 }
 
+/// A training run's id.
+///
+/// # Errors
+/// `invalid_id` if it is none.
+pub fn training_run(text: &str) -> Result<JobId> {
+    of_kinds(text, &[JobKind::TrainingRun])
+}
+
+/// Steps done, as a checkpoint's path names it.
+///
+/// # Errors
+/// `invalid_id` if it is no number.
+pub fn step(text: &str) -> Result<u64> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let step = text.parse().ok().filter(|_| is_number);
+    step.ok_or_else(|| invalid("step", "a checkpoint is named by its step, a number"))
+}
+
 fn of_kinds(text: &str, kinds: &[JobKind]) -> Result<JobId> {
     let id = JobId::parse(text).map_err(|error| invalid("id", error))?;
     if kinds.contains(&id.kind()) {

@@ -71,3 +71,9 @@ impl Parameters {
         Ok(limit.unwrap_or(50))
     }
 }
+
+/// What a parameter of few words expects, for [`Parameters::parsed`].
+#[must_use]
+pub fn one_of<const N: usize>(words: [&str; N]) -> String {
+    format!("one of {}", words.join(", "))
+}

@@ -2,6 +2,7 @@
 
 pub mod capabilities;
 pub mod documents;
+mod following;
 pub mod generations;
 pub mod health;
 pub mod images;
@@ -11,6 +12,7 @@ pub mod openapi;
 pub mod queue;
 pub mod redraw;
 pub mod session;
+pub mod training_runs;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
@@ -32,6 +34,7 @@ pub fn configure(config: &mut ServiceConfig) {
                 .configure(images::configure)
                 .configure(capabilities::configure)
                 .configure(queue::configure)
+                .configure(training_runs::configure)
                 .configure(keys::configure)
                 .configure(session::configure),
         )

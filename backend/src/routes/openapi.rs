@@ -14,7 +14,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
     capabilities, documents, generations, get, health, images, inputs, keys, queue, redraw,
-    resource, session,
+    resource, session, training_runs,
 };
 use crate::auth::COOKIE;
 use crate::error::codes;
@@ -41,6 +41,20 @@ const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline';
         images::show,
         capabilities::capabilities,
         capabilities::models,
+        training_runs::create::create,
+        training_runs::list::list,
+        training_runs::one::get_one,
+        training_runs::events::events,
+        training_runs::metrics::metrics,
+        training_runs::samples::samples,
+        training_runs::checkpoints::list,
+        training_runs::checkpoints::file,
+        training_runs::checkpoints::choose,
+        training_runs::one::stop,
+        training_runs::one::resume,
+        training_runs::one::delete,
+        training_runs::policy::show,
+        training_runs::policy::clear,
         session::who,
         session::sign_in,
         session::sign_out,
@@ -61,6 +75,7 @@ const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline';
         (name = "documents", description = "The result"),
         (name = "pictures", description = "Pictures brought and made"),
         (name = "capabilities", description = "What this installation can do now"),
+        (name = "training", description = "Training a policy, and choosing the one that writes; for the role `admin`"),
         (name = "session", description = "Signing a browser in"),
         (name = "administration", description = "Keys, queues, workers; for the role `admin`"),
         (name = "operations", description = "For those who run this"),

@@ -142,7 +142,9 @@ fn without_position(said: &str) -> &str {
         .map_or(said, |(message, _)| message)
 }
 
-fn shortened(text: &str) -> String {
+/// A detail that repeats words of the request, at a length to be read.
+#[must_use]
+pub fn shortened(text: &str) -> String {
     if text.chars().count() <= DETAIL {
         return text.to_owned();
     }

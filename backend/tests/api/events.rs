@@ -13,20 +13,24 @@ use crate::generations::wait_for;
 use crate::harness::{App, header, problem};
 
 /// Reads a stream of events, frame by frame.
-struct Reader {
+pub struct Reader {
     response: Response,
     buffer: String,
 }
 
-struct Frame {
-    id: String,
-    name: String,
-    data: Value,
+pub struct Frame {
+    pub id: String,
+    pub name: String,
+    pub data: Value,
 }
 
 impl Reader {
     async fn open(app: &App, id: &str, after: Option<&str>) -> Self {
-        let mut request = app.request(Method::GET, &format!("/api/v1/generations/{id}/events"));
+        Self::at(app, &format!("/api/v1/generations/{id}/events"), after).await
+    }
+
+    pub async fn at(app: &App, path: &str, after: Option<&str>) -> Self {
+        let mut request = app.request(Method::GET, path);
         if let Some(after) = after {
             request = request.header("last-event-id", after);
         }
@@ -40,7 +44,7 @@ impl Reader {
     }
 
     /// `None` once the server has ended the stream.
-    async fn next(&mut self) -> Option<Frame> {
+    pub async fn next(&mut self) -> Option<Frame> {
         loop {
             while let Some((frame, rest)) = self.buffer.split_once("\n\n") {
                 let frame = frame.to_owned();
@@ -65,7 +69,7 @@ impl Reader {
         }
     }
 
-    async fn rest(mut self) -> Vec<Frame> {
+    pub async fn rest(mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
         while let Some(frame) = self.next().await {
             frames.push(frame);

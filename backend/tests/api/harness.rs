@@ -127,19 +127,23 @@ impl App {
             .sum()
     }
 
-    /// A worker in this process that runs `handler` for every job.
+    /// A worker in this process that runs `handler` for every document.
     pub fn worker<H, F>(&self, handler: H) -> Worker
     where
         H: Fn(JobContext) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<(), JobFailure>> + Send + 'static,
     {
+        self.worker_for(&[JobKind::Generation, JobKind::Redraw], handler)
+    }
+
+    /// A worker in this process that runs `handler` for every job of these kinds.
+    pub fn worker_for<H, F>(&self, kinds: &[JobKind], handler: H) -> Worker
+    where
+        H: Fn(JobContext) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<(), JobFailure>> + Send + 'static,
+    {
         let (stop, stopped) = oneshot::channel::<()>();
-        let worker = QueueWorker::builder(
-            self.store().clone(),
-            &[JobKind::Generation, JobKind::Redraw],
-            2,
-        )
-        .info(worker_info());
+        let worker = QueueWorker::builder(self.store().clone(), kinds, 2).info(worker_info());
         tokio::spawn(worker.run(handler, async move {
             let _ = stopped.await;
         }));

@@ -12,3 +12,5 @@ mod outages;
 mod pictures;
 mod portal;
 mod sign_in;
+mod training_checkpoints;
+mod training_runs;

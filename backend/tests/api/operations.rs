@@ -159,6 +159,8 @@ async fn the_description_is_complete_and_every_route_in_it_exists() {
             let path = path
                 .replace("{id}", "gen_01J9ZD1N7H0000000000000000")
                 .replace("{index}", "0")
+                .replace("{step}", "10")
+                .replace("{file}", "config.json")
                 .replace("{key}", "x")
                 .replace("{kind}", "generation");
             let response = app.request(method.clone(), &path).send().await.unwrap();

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::harness::{App, header, json, masked, problem};
 
-async fn member(app: &App, name: &str) -> String {
+pub async fn member(app: &App, name: &str) -> String {
     let created = app.store().keys().create(name, Role::Member).await.unwrap();
     created.secret
 }

@@ -14,6 +14,7 @@ use crate::body::{self, BodyType, PICTURES_LIMIT};
 use crate::error::{ApiError, Result};
 use crate::idempotency;
 use crate::multipart::Form;
+use crate::routes::training_runs::policy;
 use crate::state::State;
 use crate::validate;
 
@@ -166,12 +167,16 @@ fn check_count(asked: &GenerationRequest, files: &[Bytes], state: &State) -> Res
     Ok(())
 }
 
-/// A policy must be configured here or offered by a live worker.
+/// A policy must be configured here, be a run's checkpoint, or be offered by a
+/// live worker.
 async fn check_policy(options: &GenerationOptions, state: &State) -> Result<()> {
     let Some(asked) = &options.policy else {
         return Ok(());
     };
     if **asked == *state.policy_spec {
+        return Ok(());
+    }
+    if policy::named(state, asked).await?.is_some() {
         return Ok(());
     }
     let workers = state.store.queue().workers().await?;
@@ -184,6 +189,6 @@ async fn check_policy(options: &GenerationOptions, state: &State) -> Result<()> 
     }
     Err(ApiError::value(
         "options.policy",
-        "no worker offers this policy; /api/v1/models lists them",
+        "no worker offers this policy (/api/v1/models lists them), and no training run has such a checkpoint",
     ))
 }

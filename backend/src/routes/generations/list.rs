@@ -9,7 +9,7 @@ use illumine_types::{Job, JobKind, JobState, ToolKind};
 
 use crate::auth::Caller;
 use crate::error::{ApiError, Result};
-use crate::query::Parameters;
+use crate::query::{Parameters, one_of};
 use crate::state::State;
 
 const KNOWN: &[&str] = &[
@@ -53,7 +53,7 @@ pub async fn list(
 fn filter(query: &Parameters, caller: &Caller) -> Result<JobFilter> {
     let kind = query.parsed(
         "kind",
-        &words(JobKind::ALL.map(JobKind::as_str)),
+        &one_of(JobKind::ALL.map(JobKind::as_str)),
         JobKind::parse,
     )?;
     let is_mine = query.parsed("mine", "`true` or `false`", |text| text.parse().ok())?;
@@ -69,7 +69,7 @@ fn filter(query: &Parameters, caller: &Caller) -> Result<JobFilter> {
         kind: Some(kind.unwrap_or(JobKind::Generation)),
         status: query.parsed(
             "status",
-            &words(JobState::ALL.map(JobState::as_str)),
+            &one_of(JobState::ALL.map(JobState::as_str)),
             JobState::parse,
         )?,
         owner: if is_limited { caller.owner() } else { None },
@@ -80,15 +80,11 @@ fn filter(query: &Parameters, caller: &Caller) -> Result<JobFilter> {
         )?,
         tool: query.parsed(
             "tool",
-            &words(ToolKind::ALL.map(ToolKind::as_str)),
+            &one_of(ToolKind::ALL.map(ToolKind::as_str)),
             ToolKind::parse,
         )?,
         search: search.map(str::to_owned),
     })
-}
-
-fn words<const N: usize>(words: [&str; N]) -> String {
-    format!("one of {}", words.join(", "))
 }
 
 fn instant(text: &str) -> Option<DateTime<Utc>> {

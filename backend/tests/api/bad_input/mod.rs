@@ -4,6 +4,7 @@ mod addresses;
 mod bodies;
 mod fields;
 mod forms;
+mod training;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

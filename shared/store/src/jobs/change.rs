@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use illumine_types::{Job, JobId, JobState};
+use illumine_types::{Job, JobId, JobKind, JobState};
 use tokio::time::{Instant, sleep};
 
 use super::status::status_key;
@@ -64,8 +64,9 @@ impl Jobs {
         })
     }
 
-    /// Removes a job, its document, its events, and pictures that no other job
-    /// uses. A running job is cancelled first and waited for, for seconds.
+    /// Removes a job, its document, its events, what it keeps as a training run,
+    /// and pictures that no other job uses. A running job is cancelled first and
+    /// waited for, for seconds.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::WrongState`] if it runs on.
@@ -95,13 +96,22 @@ impl Jobs {
         for key in [request_key(id), document_key(id), status_key(id)] {
             s3.delete(&key).await?;
         }
+        // While the job is known, so that a removal that broke off can be asked
+        // for again.
+        let is_run = id.kind() == JobKind::TrainingRun;
+        if is_run {
+            self.store.training().remove(id).await?;
+        }
         let mut script = DELETE.prepare_invoke();
         script.arg(id.as_str());
         let answer: Vec<String> = self.store.redis().script(&script).await?;
         for key in answer.iter().skip(1) {
             s3.delete(key).await?;
         }
-        // The worker may have written it once more on its way out.
+        // The worker may have written once more on its way out.
+        if is_run {
+            self.store.training().remove(id).await?;
+        }
         s3.delete(&status_key(id)).await
     }
 

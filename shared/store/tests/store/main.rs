@@ -12,3 +12,4 @@ mod jobs;
 mod keys;
 mod queue;
 mod rebuilding;
+mod training;
