@@ -238,3 +238,69 @@ async fn the_embedded_policy_illustrates_a_report_that_is_typed_in() {
     }
     panic!("pictures do not load: their widths are {all}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_researcher_starts_a_run_and_reads_what_it_wrote() {
+    let system = System::start(&[]).await.unwrap();
+    let _worker = system.worker("worker").await.unwrap();
+    let browser = Browser::start(1280, 1100, false).await.unwrap();
+    signed_in(&system, &browser).await;
+    let client = &browser.client;
+    client.goto(&system.url("/training")).await.unwrap();
+    browser.find("runs-empty").await.unwrap();
+    let new = browser.find("new-run").await.unwrap();
+    new.click().await.unwrap();
+    let write = async |field: &str, text: &str| {
+        let input = browser.find(field).await.unwrap();
+        input.clear().await.unwrap();
+        input.send_keys(text).await.unwrap();
+    };
+    write("run-name", "Pictures where they belong").await;
+    let settings = [
+        ("steps", "0"),
+        ("prompts_per_step", "2"),
+        ("samples", "3"),
+        ("max_answer_tokens", "150"),
+        ("checkpoint_every", "2"),
+        ("samples_every", "1"),
+        ("validate_every", "2"),
+        ("validation_prompts", "2"),
+        ("most_excluded", "1"),
+    ];
+    for (name, value) in settings {
+        write(&format!("run-settings-{name}"), value).await;
+    }
+    // A value that cannot be is told at its field, before anything is asked.
+    browser.find("start-run").await.unwrap().click().await.unwrap();
+    let text = browser.text_at("main").await.unwrap();
+    assert!(text.contains("must lie in 1..=1000000"), "{text}");
+    browser.screenshot("training-new").await.unwrap();
+    write("run-settings-steps", "4").await;
+    browser.find("start-run").await.unwrap().click().await.unwrap();
+
+    browser.find("run-step").await.unwrap();
+    let mut steps = String::new();
+    for _ in 0..1500 {
+        steps = browser.text("run-step").await.unwrap();
+        if steps == "step 4 of 4" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(steps, "step 4 of 4");
+    assert!(browser.count("chart").await.unwrap() >= 6);
+    wait_for_count(&browser, "sample", 6).await;
+    browser.find("sample").await.unwrap().click().await.unwrap();
+    let score = browser.text("score").await.unwrap();
+    assert!(!score.is_empty());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    browser.screenshot("training-run").await.unwrap();
+    browser.find("tab-checkpoints").await.unwrap().click().await.unwrap();
+    browser.find("checkpoint").await.unwrap();
+    browser.screenshot("training-checkpoints").await.unwrap();
+    client.goto(&system.url("/training")).await.unwrap();
+    wait_for_count(&browser, "run", 1).await;
+    browser.screenshot("training-runs").await.unwrap();
+    let text = browser.text("run").await.unwrap();
+    assert!(text.contains("Pictures where they belong"), "{text}");
+}

@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod bench;
+mod demo_rl;
 mod exec;
 mod paths;
 mod setup;
@@ -52,6 +53,8 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Teach the demo policy by reinforcement learning here, and measure what it gained
+    DemoRl(demo_rl::Options),
     /// Run the benchmarks and print their figures
     Bench(bench::Options),
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
             &["--release"],
         ),
         Verb::DemoModels { arguments } => demo_models(&arguments),
+        Verb::DemoRl(options) => demo_rl::run(&options),
         Verb::Bench(options) => bench::run(&options),
     };
     match result {

@@ -84,7 +84,7 @@ pub const SETTINGS: &[Setting] = &[
     row("tools.openai_images_base_url", "ILLUMINE_OPENAI_IMAGES_BASE_URL", Text, "address of an OpenAI-compatible images API"),
     secret("tools.openai_images_api_key", "ILLUMINE_OPENAI_IMAGES_API_KEY", "its key"),
     row("tools.openai_images_model", "ILLUMINE_OPENAI_IMAGES_MODEL", Text, "its model name"),
-    row("tools.diffusion_model", "ILLUMINE_DIFFUSION_MODEL", Text, "Qwen-Image folder that the worker draws with: `<folder>[@device]`"),
+    row("tools.diffusion_model", "ILLUMINE_DIFFUSION_MODEL", Text, "Qwen-Image folder that the worker draws with: `<folder>[@device]`, or `demo`"),
     row("tools.edit_model", "ILLUMINE_EDIT_MODEL", Text, "Qwen-Image-Edit folder that the worker edits with, likewise"),
     row("tools.fetch_allow", "ILLUMINE_FETCH_ALLOW", List, "`host:port` that the URL guard lets through although private"),
     row("tools.library_dir", "ILLUMINE_LIBRARY_DIR", Text, "captioned pictures on disk, for `illumine generate` without S3"),
