@@ -271,12 +271,24 @@ async fn a_researcher_starts_a_run_and_reads_what_it_wrote() {
         write(&format!("run-settings-{name}"), value).await;
     }
     // A value that cannot be is told at its field, before anything is asked.
-    browser.find("start-run").await.unwrap().click().await.unwrap();
+    browser
+        .find("start-run")
+        .await
+        .unwrap()
+        .click()
+        .await
+        .unwrap();
     let text = browser.text_at("main").await.unwrap();
     assert!(text.contains("must lie in 1..=1000000"), "{text}");
     browser.screenshot("training-new").await.unwrap();
     write("run-settings-steps", "4").await;
-    browser.find("start-run").await.unwrap().click().await.unwrap();
+    browser
+        .find("start-run")
+        .await
+        .unwrap()
+        .click()
+        .await
+        .unwrap();
 
     browser.find("run-step").await.unwrap();
     let mut steps = String::new();
@@ -295,7 +307,13 @@ async fn a_researcher_starts_a_run_and_reads_what_it_wrote() {
     assert!(!score.is_empty());
     tokio::time::sleep(Duration::from_secs(1)).await;
     browser.screenshot("training-run").await.unwrap();
-    browser.find("tab-checkpoints").await.unwrap().click().await.unwrap();
+    browser
+        .find("tab-checkpoints")
+        .await
+        .unwrap()
+        .click()
+        .await
+        .unwrap();
     browser.find("checkpoint").await.unwrap();
     browser.screenshot("training-checkpoints").await.unwrap();
     client.goto(&system.url("/training")).await.unwrap();

@@ -78,7 +78,10 @@ async fn a_killed_workers_run_ends_as_if_nothing_had_happened() {
     let ended = wait(&system, &broken, |run| run["job"]["status"] == "succeeded").await;
     assert!(ended["job"]["attempt"].as_u64() >= Some(2), "{ended}");
 
-    let (expected, found) = (points(&system, &whole).await, points(&system, &broken).await);
+    let (expected, found) = (
+        points(&system, &whole).await,
+        points(&system, &broken).await,
+    );
     assert_eq!(expected.len(), 5, "{expected:?}");
     assert_eq!(found, expected);
     assert!(expected[0]["validation_reward"].is_number(), "{expected:?}");
@@ -99,7 +102,11 @@ async fn a_killed_workers_run_ends_as_if_nothing_had_happened() {
     let (status, choice) = system.post(&path, &json!({})).await.unwrap();
     assert_eq!(status, 200, "{choice}");
     let document = written(&system).await;
-    assert_eq!(document["policy"], format!("{broken}/step-000004"), "{document}");
+    assert_eq!(
+        document["policy"],
+        format!("{broken}/step-000004"),
+        "{document}"
+    );
     system.delete("/api/v1/policy").await.unwrap();
     assert_eq!(written(&system).await["policy"], "burn:demo");
 }
@@ -124,7 +131,10 @@ async fn a_run_stops_after_its_step_and_goes_on_when_asked() {
     body["settings"]["steps"] = json!(500);
     body["settings"]["checkpoint_every"] = json!(100);
     let id = start(&system, &body).await;
-    wait(&system, &id, |run| run["summary"]["step"].as_u64() >= Some(1)).await;
+    wait(&system, &id, |run| {
+        run["summary"]["step"].as_u64() >= Some(1)
+    })
+    .await;
     let path = format!("/api/v1/training-runs/{id}/stop");
     system.post(&path, &json!({})).await.unwrap();
     let stopped = wait(&system, &id, |run| run["job"]["status"] == "cancelled").await;
@@ -151,7 +161,11 @@ async fn a_run_that_cannot_start_says_which_field_is_to_blame() {
     let _worker = system.worker("worker").await.unwrap();
     let cases = [
         ("model", json!("/nowhere/model"), "/nowhere/model"),
-        ("dataset", json!(["/nowhere/rows.jsonl"]), "/nowhere/rows.jsonl"),
+        (
+            "dataset",
+            json!(["/nowhere/rows.jsonl"]),
+            "/nowhere/rows.jsonl",
+        ),
     ];
     for (field, value, words) in cases {
         let mut body = short_run(field);

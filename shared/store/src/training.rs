@@ -80,7 +80,8 @@ impl Training {
         Ok(Some(samples.collect()))
     }
 
-    /// Checkpoints that are whole, ascending by step.
+    /// Checkpoints that are whole, ascending by step; `best` is the one whose reward is
+    /// the highest of them, whichever was when it was written.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`]; or S3 is away.
@@ -89,13 +90,25 @@ impl Training {
         let steps = self
             .steps(run, "checkpoints/", &after, checkpoint_file)
             .await?;
-        stream::iter(steps)
+        let mut checkpoints: Vec<Checkpoint> = stream::iter(steps)
             .map(|step| self.checkpoint(run, step))
             .buffered(PARALLEL)
             // Removed meanwhile.
             .try_filter_map(|checkpoint| async move { Ok(checkpoint) })
             .try_collect()
-            .await
+            .await?;
+        let highest = checkpoints
+            .iter()
+            .filter_map(|one| one.reward)
+            .reduce(f64::max);
+        let best = checkpoints
+            .iter()
+            .find(|one| one.reward.is_some() && one.reward == highest)
+            .map(|one| one.step);
+        for checkpoint in &mut checkpoints {
+            checkpoint.best = Some(checkpoint.step) == best;
+        }
+        Ok(checkpoints)
     }
 
     /// The checkpoint after `step` steps; `None` unless it is there and whole.

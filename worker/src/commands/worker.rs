@@ -54,8 +54,9 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let builder = match (drawing.is_empty(), training.is_empty()) {
         (true, _) => QueueWorker::builder(store, &training, 1),
         (false, true) => QueueWorker::builder(store, &drawing, config.worker.concurrency),
-        (false, false) => QueueWorker::builder(store, &drawing, config.worker.concurrency)
-            .pool(&training, 1),
+        (false, false) => {
+            QueueWorker::builder(store, &drawing, config.worker.concurrency).pool(&training, 1)
+        }
     };
     builder
         .info_with(move || info.info())

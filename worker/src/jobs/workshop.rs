@@ -71,7 +71,7 @@ impl Workshop {
     /// checkpoint that was chosen, or else the configured one.
     pub async fn agent(&self, store: &Store, policy: Option<&str>) -> Result<Agent, JobFailure> {
         let chosen = match policy {
-            None => store.training().choice().await?,
+            None => chosen(store).await?,
             Some(name) => PolicyChoice::parse(name),
         };
         if let Some(choice) = chosen {
@@ -121,6 +121,22 @@ impl Workshop {
             seen_at: now,
         }
     }
+}
+
+/// The checkpoint that was chosen for all documents, while it is there.
+async fn chosen(store: &Store) -> Result<Option<PolicyChoice>, JobFailure> {
+    let Some(choice) = store.training().choice().await? else {
+        return Ok(None);
+    };
+    let found = store
+        .training()
+        .checkpoint(&choice.run, choice.step)
+        .await?;
+    if found.is_none() {
+        // Better the configured policy than no document at all.
+        tracing::error!(policy = choice.name(), "the policy in use is gone");
+    }
+    Ok(found.map(|_| choice))
 }
 
 /// Opens the configured policy off the event loop: a model takes a while.

@@ -22,8 +22,9 @@ async fn put(store: &Store, run: &JobId, file: &str, text: &str) {
 async fn put_checkpoint(store: &Store, run: &JobId, step: u64) -> Checkpoint {
     let checkpoint = Checkpoint {
         step,
-        reward: Some(0.5),
-        best: false,
+        reward: Some(1.0 / step as f64),
+        // When it was written, it was.
+        best: true,
         in_use: false,
         files: vec![CheckpointFile {
             name: "config.json".into(),
@@ -84,7 +85,11 @@ async fn a_checkpoint_is_there_once_it_is_whole() {
     put_checkpoint(&store, &other, 60).await;
 
     let all = training.checkpoints(&run).await.unwrap();
-    assert_eq!(all, [first.clone(), last]);
+    let last = Checkpoint {
+        best: false,
+        ..last
+    };
+    assert_eq!(all, [first.clone(), last], "the first is the best of them");
     assert_eq!(training.checkpoint(&run, 20).await.unwrap(), Some(first));
     assert_eq!(training.checkpoint(&run, 40).await.unwrap(), None);
     assert_eq!(training.checkpoint(&run, 60).await.unwrap(), None);

@@ -101,7 +101,11 @@ impl Keeper {
     /// Samples and checkpoints of step `step`, and the metrics when their time has come
     /// or `all` is asked for.
     pub async fn step(&mut self, step: u64, best: &Best, all: bool) -> Result<()> {
-        if all || self.metrics_at.is_none_or(|at| at.elapsed() >= METRICS_EVERY) {
+        if all
+            || self
+                .metrics_at
+                .is_none_or(|at| at.elapsed() >= METRICS_EVERY)
+        {
             self.put(METRICS_FILE, LINES).await?;
             self.metrics_at = Some(Instant::now());
         }
@@ -241,7 +245,10 @@ async fn local_steps(run: &Path) -> Result<BTreeSet<u64>> {
     };
     while let Some(entry) = entries.next_entry().await.map_err(io(&path))? {
         let name = entry.file_name().to_string_lossy().into_owned();
-        steps.extend(name.strip_prefix("step-").and_then(|step| step.parse::<u64>().ok()));
+        steps.extend(
+            name.strip_prefix("step-")
+                .and_then(|step| step.parse::<u64>().ok()),
+        );
     }
     Ok(steps)
 }

@@ -50,14 +50,19 @@ pub async fn model(store: &Store, name: &str) -> Result<Model, JobFailure> {
 /// A run's checkpoint, in a temporary folder.
 pub async fn checkpoint(store: &Store, choice: &PolicyChoice) -> Result<TempDir, JobFailure> {
     let refuse = |reason: String| refused("model", reason);
-    let found = store.training().checkpoint(&choice.run, choice.step).await?;
+    let found = store
+        .training()
+        .checkpoint(&choice.run, choice.step)
+        .await?;
     let Some(found) = found else {
         return Err(refuse(format!(
             "`{}` is no whole checkpoint of a run here",
             choice.name()
         )));
     };
-    let folder = tempfile::Builder::new().prefix("illumine-policy-").tempdir();
+    let folder = tempfile::Builder::new()
+        .prefix("illumine-policy-")
+        .tempdir();
     let folder = folder.map_err(|error| refuse(error.to_string()))?;
     fetch_checkpoint(store, &choice.run, &found, folder.path())
         .await

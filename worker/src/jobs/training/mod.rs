@@ -40,9 +40,16 @@ pub async fn run(workshop: &Workshop, job: &JobContext) -> Result<(), JobFailure
     }
     let scratch = tempfile::Builder::new().prefix("illumine-run-").tempdir();
     let scratch = scratch.map_err(|error| local(&error))?;
-    let mut keeper = Keeper::new(job.store.clone(), job.id.clone(), scratch.path().join("run"));
+    let mut keeper = Keeper::new(
+        job.store.clone(),
+        job.id.clone(),
+        scratch.path().join("run"),
+    );
     let newest = keeper.fetch().await.map_err(kept)?;
-    keeper.forget_after(newest.unwrap_or(0)).await.map_err(kept)?;
+    keeper
+        .forget_after(newest.unwrap_or(0))
+        .await
+        .map_err(kept)?;
     let model = material::model(&job.store, &config.model).await?;
     let dataset = material::dataset(&config).await?;
     let around = surroundings(workshop, job, &config, model.path())?;

@@ -85,7 +85,10 @@ mod tests {
         let progress = Progress::from_lines(text, 2);
         let summary = progress.summary(2, &Best::default(), None);
         assert_eq!(summary.curve, [0.2, 0.6]);
-        assert_eq!((summary.best_step, summary.best_reward), (Some(2), Some(0.6)));
+        assert_eq!(
+            (summary.best_step, summary.best_reward),
+            (Some(2), Some(0.6))
+        );
         // Validations say more than steps, whose prompts differ.
         let mut best = Best::default();
         best.take(Validation {

@@ -224,7 +224,11 @@ impl Work {
 
 async fn publish(job: &JobContext, event: EventKind) {
     // The run does not depend on who watches it.
-    let published = job.store.events().publish(&job.id, job.attempt, event).await;
+    let published = job
+        .store
+        .events()
+        .publish(&job.id, job.attempt, event)
+        .await;
     if let Err(error) = published {
         tracing::warn!(job = %job.id, %error, "event not published");
     }

@@ -84,7 +84,13 @@ mod tests {
     fn ends_and_embeddings_of_a_model_are_not_hidden() {
         assert!(is_hidden(&[160, 640]));
         assert!(is_hidden(&[128, 128]));
-        for shape in [&[160][..], &[64, 160], &[160, 960], &[1024, 128], &[3, 96, 96]] {
+        for shape in [
+            &[160][..],
+            &[64, 160],
+            &[160, 960],
+            &[1024, 128],
+            &[3, 96, 96],
+        ] {
             assert!(!is_hidden(shape), "{shape:?}");
         }
     }

@@ -242,10 +242,7 @@ impl<'a> Batches<'a> {
         };
         let views: Vec<&[u8]> = match self.kind {
             Kind::Generation => Vec::new(),
-            Kind::Edit => rows
-                .iter()
-                .map(|row| self.cache.view(row.index))
-                .collect(),
+            Kind::Edit => rows.iter().map(|row| self.cache.view(row.index)).collect(),
         };
         let focus: Vec<f32> = rows
             .iter()

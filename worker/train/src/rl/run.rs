@@ -186,11 +186,7 @@ impl Run {
     ///
     /// # Errors
     /// Those of [`Stepper::answer`]; [`TrainError::Io`].
-    pub async fn begin(
-        &mut self,
-        around: &Surroundings,
-        run: &Path,
-    ) -> Result<Option<Validation>> {
+    pub async fn begin(&mut self, around: &Surroundings, run: &Path) -> Result<Option<Validation>> {
         std::fs::create_dir_all(run).map_err(|error| TrainError::io(run, error))?;
         let path = run.join("metrics.jsonl");
         metrics::truncate_after(&path, self.done)?;

@@ -266,7 +266,10 @@ fn means(rollouts: &[Rollout]) -> (BTreeMap<String, f64>, u32) {
             let count = rollout.document.as_ref().map(|document| document.tools);
             let count = count.unwrap_or_default().count(tool);
             pictures += count.succeeded;
-            for (what, number) in [("attempts", count.attempted), ("successes", count.succeeded)] {
+            for (what, number) in [
+                ("attempts", count.attempted),
+                ("successes", count.succeeded),
+            ] {
                 let sum = sums.entry(format!("{what}_{}", tool.as_str())).or_default();
                 *sum = (sum.0 + f64::from(number), sum.1 + 1);
             }

@@ -62,8 +62,9 @@ impl Taught {
     fn of(folder: &Path) -> Result<Self, String> {
         let path = folder.join("illumine.json");
         match std::fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text)
-                .map_err(|error| format!("{}: {error}", path.display())),
+            Ok(text) => {
+                serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(format!("{}: {error}", path.display())),
         }

@@ -273,7 +273,9 @@ impl Run {
                 if step.is_multiple_of(20) {
                     let seconds = begun.elapsed().as_secs_f64();
                     let [captions, edits] = losses;
-                    println!("encoder {step:5}  captions {captions:.2} edits {edits:.2}  {seconds:.0} s");
+                    println!(
+                        "encoder {step:5}  captions {captions:.2} edits {edits:.2}  {seconds:.0} s"
+                    );
                 }
             })?;
             trainer.checkpoint(&checkpoint)?;
