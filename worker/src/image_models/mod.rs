@@ -1,7 +1,6 @@
 //! Picture models in this program: opened from a folder, behind a studio.
 
 pub mod decode;
-mod demo;
 mod drawing;
 mod encode;
 mod open;
