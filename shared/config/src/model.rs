@@ -79,7 +79,8 @@ pub struct ToolSettings {
     pub openai_images_base_url: String,
     pub openai_images_api_key: Option<Secret>,
     pub openai_images_model: String,
-    /// Picture models of the worker itself: `[burn:]<folder>[@device]`.
+    /// Picture models of the worker itself: `[burn:]<folder>[@device]`; `demo` is the
+    /// embedded one, and an empty text none.
     pub diffusion_model: Option<String>,
     pub edit_model: Option<String>,
     /// `host:port` that the URL guard lets through although private.
@@ -159,8 +160,8 @@ impl Default for Config {
                 openai_images_base_url: "https://api.openai.com/v1".into(),
                 openai_images_api_key: None,
                 openai_images_model: "gpt-image-1".into(),
-                diffusion_model: None,
-                edit_model: None,
+                diffusion_model: Some("demo".into()),
+                edit_model: Some("demo".into()),
                 fetch_allow: Vec::new(),
                 library_dir: data_dir.join("library"),
                 python: data_dir.join("python/bin/python"),

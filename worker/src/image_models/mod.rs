@@ -1,6 +1,7 @@
 //! Picture models in this program: opened from a folder, behind a studio.
 
 pub mod decode;
+mod demo;
 mod drawing;
 mod encode;
 mod open;

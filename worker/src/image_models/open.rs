@@ -8,8 +8,11 @@ use illumine_models::device::{Device, parse_device_and_precision};
 use illumine_models::engine::default_budget;
 use illumine_models::qwen_image::studio::{Opener, Studio, StudioConfig};
 use illumine_models::qwen_image::{ImageMode, ImagePipeline, LoadOptions, ModelIndex, QwenImage};
+use tempfile::TempDir;
 
-/// `[burn:]<folder>[@device]`.
+use super::demo;
+
+/// `[burn:]<folder>[@device]`; the folder `demo` is the embedded model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelSpec {
     /// A Diffusers folder.
@@ -35,6 +38,19 @@ impl ModelSpec {
         }
     }
 
+    fn is_demo(&self) -> bool {
+        self.model == demo::NAME
+    }
+
+    /// Where its files are.
+    fn folder(&self, mode: ImageMode) -> anyhow::Result<Folder> {
+        if self.is_demo() {
+            let unpacked = demo::unpack(mode).context("the embedded picture model")?;
+            return Ok(Folder::Unpacked(unpacked));
+        }
+        Ok(Folder::Named(PathBuf::from(&self.model)))
+    }
+
     /// The weights of a picture model keep their own numbers: a choice for those of
     /// the policy, as in `flex:int8`, names the device alone.
     fn device(&self) -> anyhow::Result<Device> {
@@ -48,10 +64,13 @@ impl ModelSpec {
     /// What is missing or wrong, naming file and field, and what helps.
     pub fn check(&self, mode: ImageMode) -> anyhow::Result<()> {
         self.device()?;
+        if self.is_demo() {
+            return Ok(());
+        }
         let folder = Path::new(&self.model);
         ensure!(
             folder.is_dir(),
-            "the picture model `{}` is no folder; name one in Diffusers' layout",
+            "the picture model `{}` is no folder; name one in Diffusers' layout, or `demo`",
             self.model
         );
         let index = ModelIndex::read(folder)
@@ -67,6 +86,22 @@ impl ModelSpec {
             );
         }
         Ok(())
+    }
+}
+
+/// A folder that is there as long as the value is.
+#[derive(Debug)]
+enum Folder {
+    Named(PathBuf),
+    Unpacked(TempDir),
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Named(path) => path,
+            Self::Unpacked(folder) => folder.path(),
+        }
     }
 }
 
@@ -91,7 +126,7 @@ pub fn open(
 ) -> anyhow::Result<Opened> {
     spec.check(mode)?;
     let device = spec.device()?;
-    let folder = PathBuf::from(&spec.model);
+    let folder = spec.folder(mode)?;
     let options = options.clone();
     // What is free on a GPU is not known here.
     let on_cpu = device == Device::flex();
@@ -102,7 +137,7 @@ pub fn open(
         ..config
     };
     let opener: Opener = Box::new(move || {
-        let model = QwenImage::load_for(&folder, &device, &options)?;
+        let model = QwenImage::load_for(folder.path(), &device, &options)?;
         Ok(Arc::new(model) as Arc<dyn ImagePipeline>)
     });
     let studio = Studio::start(opener, config)

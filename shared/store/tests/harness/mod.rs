@@ -60,6 +60,7 @@ pub fn quick() -> Timings {
         backoff: Duration::from_millis(100),
         backoff_limit: Duration::from_secs(1),
         cancel_grace: Duration::from_millis(500),
+        training_grace: Duration::from_millis(500),
         event_retention: Duration::from_secs(60),
     }
 }

@@ -276,8 +276,15 @@ impl<'a> Batches<'a> {
 /// Keeps the stream of noise apart from that of examples.
 const NOISE: u64 = 0x0153_0000_0000;
 
-/// Logit-normal, then shifted as at work.
+/// Percent of times at which next to nothing but the prompt says what is to be drawn.
+const NOISY: usize = 40;
+
+/// Logit-normal, then shifted as at work; or evenly among the first steps of drawing, which
+/// that seldom hits, and where a prompt's words are learnt.
 fn time(rng: &mut Rng) -> f32 {
+    if rng.chance(NOISY) {
+        return rng.range(0.72, 1.0);
+    }
     let middle = 1.0 / (1.0 + (-normal(rng, 1)[0]).exp());
     let shift = SHIFT as f32;
     shift * middle / (1.0 + (shift - 1.0) * middle)

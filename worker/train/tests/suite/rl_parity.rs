@@ -39,6 +39,7 @@ fn learner(objective: Objective, temperature: f64, tokens_per_micro_batch: usize
             epsilon: 1e-8,
             weight_decay: 0.1,
             max_norm: 0.7,
+            muon: false,
         },
         temperature,
         max_answer_tokens: 12,
