@@ -63,9 +63,13 @@ async fn a_person_writes_a_document_and_finds_it_again() {
     let policy = Policy::start(Script::new(REPORT).slowly(Duration::from_millis(40)))
         .await
         .unwrap();
-    let system = System::start(&[("ILLUMINE_POLICY", &policy.spec())])
-        .await
-        .unwrap();
+    // A server that is wanted and not there: a gap to be seen.
+    let spec = policy.spec();
+    let settings = [
+        ("ILLUMINE_POLICY", spec.as_str()),
+        ("ILLUMINE_DIFFUSION", "qwen"),
+    ];
+    let system = System::start(&settings).await.unwrap();
     let _worker = system.worker("worker").await.unwrap();
     let browser = Browser::start(1280, 1000, false).await.unwrap();
     browser.client.goto(&system.url("/")).await.unwrap();

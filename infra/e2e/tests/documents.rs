@@ -27,9 +27,15 @@ Production by country, in million bags:
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_has_a_chart_a_photograph_and_an_explained_gap() {
     let policy = Policy::start(Script::new(REPORT)).await.unwrap();
-    let system = System::start(&[("ILLUMINE_POLICY", &policy.spec())])
-        .await
-        .unwrap();
+    // A server that is wanted and not there; by default the embedded model would draw.
+    let settings = [
+        ("ILLUMINE_POLICY", policy.spec()),
+        ("ILLUMINE_DIFFUSION", "qwen".to_owned()),
+    ];
+    let settings = settings
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let system = System::start(&settings).await.unwrap();
     let _worker = system.worker("worker").await.unwrap();
     let id = system.submit("Write about coffee").await.unwrap();
     let job = system
@@ -248,4 +254,68 @@ async fn the_command_line_needs_no_server() {
     assert!(html.contains("Coffee in two pictures") && html.contains("data:image/png;base64,"));
     assert!(!html.contains("<script>alert"));
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+const FOUR_TOOLS: &str = r#"# The lighthouse
+
+<imgen>{"source": "search", "description": "A cup of coffee", "params": {"query": "cup of coffee"}}</imgen>
+
+<imgen>{"source": "diffusion", "description": "The lighthouse", "params": {"prompt": "a white lighthouse by the sea at noon"}}</imgen>
+
+<imgen>{"source": "edit", "description": "The same at night", "params": {"img_index": 1, "prompt": "make the picture night"}}</imgen>
+
+<imgen>{"source": "code", "description": "Ships", "params": {"code": "plt.bar(['a', 'b'], [1, 2])"}}</imgen>
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_nothing_configured_all_four_tools_draw() {
+    let policy = Policy::start(Script::new(FOUR_TOOLS)).await.unwrap();
+    let system = System::start(&[("ILLUMINE_POLICY", &policy.spec())])
+        .await
+        .unwrap();
+    let _worker = system.worker("worker").await.unwrap();
+    let id = system.submit("Write about a lighthouse").await.unwrap();
+    let job = system.wait(&id, &["succeeded", "failed"], MINUTE).await;
+    assert_eq!(
+        job.unwrap()["status"],
+        "succeeded",
+        "{}",
+        system.log("worker")
+    );
+    let document = system
+        .get(&format!("/api/v1/documents/{id}"))
+        .await
+        .unwrap();
+    let blocks = document["blocks"].as_array().unwrap().iter();
+    let images: Vec<_> = blocks.filter(|block| block["type"] == "image").collect();
+    let backends: Vec<&str> = images
+        .iter()
+        .map(|image| {
+            image["outcome"]["provenance"]["backend"]
+                .as_str()
+                .unwrap_or("none")
+        })
+        .collect();
+    assert_eq!(
+        backends,
+        ["library", "burn", "burn", "sandbox"],
+        "{document}"
+    );
+
+    // The edit follows from its parent, and is darker.
+    let parent = images[1]["outcome"]["image"]["id"].as_str().unwrap();
+    let provenance = &images[2]["outcome"]["provenance"];
+    assert!(provenance.to_string().contains(parent), "{provenance}");
+    let mut light = Vec::new();
+    for image in &images[1..3] {
+        let url = image["outcome"]["image"]["url"].as_str().unwrap();
+        let answer = reqwest::Client::new()
+            .get(system.url(url))
+            .bearer_auth(&system.key);
+        let bytes = answer.send().await.unwrap().bytes().await.unwrap();
+        let picture = image::load_from_memory(&bytes).unwrap().to_luma8();
+        let sum: u64 = picture.as_raw().iter().map(|&value| u64::from(value)).sum();
+        light.push(sum as f64 / picture.as_raw().len() as f64);
+    }
+    assert!(light[1] < 0.7 * light[0], "{light:?}");
 }
