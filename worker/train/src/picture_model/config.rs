@@ -154,10 +154,10 @@ impl Default for PictureTraining {
     fn default() -> Self {
         Self {
             sizes: ModelSizes::default(),
-            generation_batch: 40,
-            edit_batch: 24,
-            steps: 5_000,
-            learning_rate: 2e-3,
+            generation_batch: 32,
+            edit_batch: 14,
+            steps: 11_000,
+            learning_rate: 6e-3,
             warmup: 150,
             dropped_prompts: 10,
             focus: 3.0,
