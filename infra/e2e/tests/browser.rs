@@ -304,6 +304,9 @@ async fn a_researcher_starts_a_run_and_reads_what_it_wrote() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(steps, "step 4 of 4");
+    let runs = system.get("/api/v1/training-runs").await.unwrap();
+    let asked = &runs["items"][0]["config"]["settings"];
+    assert_eq!(asked["samples_every"], 1, "{asked}");
     assert!(browser.count("chart").await.unwrap() >= 6);
     wait_for_count(&browser, "sample", 6).await;
     browser.find("sample").await.unwrap().click().await.unwrap();

@@ -101,10 +101,11 @@ impl Work {
                     }
                     self.progress.take(line.step, line.metrics.reward);
                     self.metrics(point(&line)).await;
-                    self.tell(None).await?;
+                    // First what there is to be looked at, then that it is there.
                     let best = *self.run.validations();
                     let kept_all = self.keeper.step(line.step, &best, false).await;
                     kept_all.map_err(kept)?;
+                    self.tell(None).await?;
                 }
                 Err(error @ TrainError::Outage { .. }) => {
                     self.outage(&error, outages).await?;

@@ -33,6 +33,13 @@ impl Focus {
                 return Ok(focus);
             }
         }
+        let focus = Self::make(painter, count, tokens);
+        focus.save(&path, shape)?;
+        Ok(focus)
+    }
+
+    /// Of the first `count` pictures and edits.
+    pub fn make(painter: &Painter, count: u64, tokens: usize) -> Self {
         let pairs: Vec<[Vec<u8>; 2]> = (0..count)
             .into_par_iter()
             .map(|index| {
@@ -44,13 +51,11 @@ impl Focus {
             let rows = pairs.iter().flat_map(|pair| pair[kind].iter());
             rows.copied().collect()
         };
-        let focus = Self {
+        Self {
             tokens,
             generation: of(0),
             after: of(1),
-        };
-        focus.save(&path, shape)?;
-        Ok(focus)
+        }
     }
 
     /// Of picture `index`, a number a token.

@@ -29,5 +29,6 @@ pub use batch::{Batch, Batches};
 pub use cache::LatentCache;
 pub use config::{ModelSizes, PictureTraining};
 pub use draw::{Request, draw};
+pub use focus::Focus;
 pub use model::PictureModel;
 pub use trainer::{PictureTrainer, Progress};

@@ -20,6 +20,7 @@ use crate::painter::Painter;
 
 const STATE: &str = "trainer_state.json";
 const TENSORS: &str = "trainer_state.safetensors";
+const ATTRIBUTES: &str = "attributes_state.safetensors";
 
 /// A run in memory.
 pub struct PictureTrainer {
@@ -29,7 +30,6 @@ pub struct PictureTrainer {
     encoder: Qwen25VlConfig,
     z_dim: usize,
     optimizer: ModuleAdamW,
-    /// Learnt anew by a resumed run, within a hundred updates.
     attributes: Attributes,
     attribute_optimizer: ModuleAdamW,
     average: Average,
@@ -78,7 +78,26 @@ struct State {
     z_dim: usize,
     times: Vec<usize>,
     averaged: usize,
+    #[serde(default)]
+    attribute_times: Vec<usize>,
     config: PictureTraining,
+}
+
+type Tensors = std::collections::HashMap<String, Tensor<1>>;
+
+/// `weight.0`, `weight.1` …, as a checkpoint has them.
+fn named(weights: Vec<Tensor<1>>) -> Vec<(String, Tensor<1>)> {
+    let weights = weights.into_iter().enumerate();
+    weights
+        .map(|(index, weight)| (format!("weight.{index}"), weight))
+        .collect()
+}
+
+/// The reverse of [`named`].
+fn taken(tensors: &mut Tensors) -> Vec<Tensor<1>> {
+    (0..)
+        .map_while(|index| tensors.remove(&format!("weight.{index}")))
+        .collect()
 }
 
 /// What a batch of one kind says.
@@ -149,9 +168,7 @@ impl PictureTrainer {
         let mut trainer = Self::new(config, state.z_dim, device)?;
         let path = folder.join(TENSORS);
         let mut tensors = optim::load_tensors(&path, device)?;
-        let weights: Vec<Tensor<1>> = (0..)
-            .map_while(|index| tensors.remove(&format!("weight.{index}")))
-            .collect();
+        let weights = taken(&mut tensors);
         let expected = optim::weights(&trainer.model).len();
         if weights.len() != expected {
             let reason = format!("has {} of {expected} weights", weights.len());
@@ -161,6 +178,15 @@ impl PictureTrainer {
         trainer.optimizer.restore(&state.times, &mut tensors);
         trainer.average.restore(state.averaged, &mut tensors);
         (trainer.step, trainer.seconds) = (state.step, state.seconds);
+        let path = folder.join(ATTRIBUTES);
+        // Runs that were begun before prompts were asked about have none.
+        if path.is_file() {
+            let mut tensors = optim::load_tensors(&path, device)?;
+            let weights = taken(&mut tensors);
+            trainer.attributes = optim::with_weights(trainer.attributes, weights);
+            let times = &state.attribute_times;
+            trainer.attribute_optimizer.restore(times, &mut tensors);
+        }
         Ok(trainer)
     }
 
@@ -190,10 +216,10 @@ impl PictureTrainer {
             std::fs::remove_dir_all(&part).map_err(|error| io(&part, error))?;
         }
         std::fs::create_dir_all(&part).map_err(|error| io(&part, error))?;
-        let weights = optim::weights(&self.model).into_iter().enumerate();
-        let mut tensors: Vec<(String, Tensor<1>)> = weights
-            .map(|(index, weight)| (format!("weight.{index}"), weight))
-            .collect();
+        let mut tensors = named(optim::weights(&self.attributes));
+        tensors.extend(self.attribute_optimizer.tensors());
+        optim::save_tensors(&part.join(ATTRIBUTES), &tensors)?;
+        let mut tensors = named(optim::weights(&self.model));
         tensors.extend(self.optimizer.tensors());
         tensors.extend(self.average.tensors());
         optim::save_tensors(&part.join(TENSORS), &tensors)?;
@@ -204,6 +230,7 @@ impl PictureTrainer {
             z_dim: self.z_dim,
             times: self.optimizer.times(),
             averaged: self.average.updates(),
+            attribute_times: self.attribute_optimizer.times(),
             config: self.config.clone(),
         };
         let text = serde_json::to_string_pretty(&state)

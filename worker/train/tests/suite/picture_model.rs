@@ -10,7 +10,7 @@ use illumine_train::picture_model::batch::Prompts;
 use illumine_train::picture_model::draw::{Request, Studio, draw};
 use illumine_train::picture_model::trainer::Material;
 use illumine_train::picture_model::{
-    LatentCache, ModelSizes, PictureTrainer, PictureTraining, Progress, folders, vocabulary,
+    Focus, LatentCache, ModelSizes, PictureTrainer, PictureTraining, Progress, folders, vocabulary,
 };
 use image::RgbImage;
 
@@ -60,7 +60,8 @@ struct Workshop {
 fn workshop(device: &Device) -> Workshop {
     let painter = Painter::training(1);
     let vae = vae(device);
-    let cache = LatentCache::make(&painter, &vae, 0..12, device).unwrap();
+    let mut cache = LatentCache::make(&painter, &vae, 0..12, device).unwrap();
+    cache.focus = Focus::make(&painter, 12, cache.tokens);
     let tokenizer = vocabulary::train(&painter, 400).unwrap();
     let prompts = Prompts::new(vocabulary::chat_tokenizer(tokenizer.clone()).unwrap()).unwrap();
     Workshop {

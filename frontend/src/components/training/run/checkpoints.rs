@@ -79,7 +79,7 @@ pub fn Checkpoints() -> impl IntoView {
         ))
     });
     Effect::new(move |_| {
-        due.track();
+        due.get();
         shelf.load();
     });
     let list = move || match shelf.checkpoints.get() {

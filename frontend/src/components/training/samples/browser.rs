@@ -33,7 +33,10 @@ impl Shown {
                 return;
             }
             let before = self.step();
-            let known = matches!(*self.samples.read_untracked(), Some(Ok(_)));
+            let known = match &*self.samples.read_untracked() {
+                Some(Ok(samples)) => !samples.items.is_empty(),
+                _ => false,
+            };
             match answer {
                 // What is shown already stays.
                 Err(error) if known => self.complaint.set(Some(error.to_string())),
@@ -87,7 +90,8 @@ pub fn Samples() -> impl IntoView {
         Some((run.summary.step / every, run.job.status.is_final()))
     });
     Effect::new(move |_| {
-        due.track();
+        // Read, not only tracked: a memo that was never read hears of nothing.
+        due.get();
         shown.load(shown.step());
     });
     let state = Memo::new(move |_| match shown.samples.read().as_ref() {
