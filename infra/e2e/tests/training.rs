@@ -87,6 +87,11 @@ async fn a_killed_workers_run_ends_as_if_nothing_had_happened() {
     assert!(expected[0]["validation_reward"].is_number(), "{expected:?}");
     assert!(expected[2]["validation_reward"].is_number(), "{expected:?}");
 
+    assert_eq!(
+        steps_kept(&system, &broken).await,
+        steps_kept(&system, &whole).await
+    );
+
     // What was judged can be looked at.
     let path = format!("/api/v1/training-runs/{broken}/samples?step=4");
     let samples = system.get(&path).await.unwrap();
@@ -109,6 +114,14 @@ async fn a_killed_workers_run_ends_as_if_nothing_had_happened() {
     );
     system.delete("/api/v1/policy").await.unwrap();
     assert_eq!(written(&system).await["policy"], "burn:demo");
+}
+
+/// Steps of the checkpoints that are kept, newest first.
+async fn steps_kept(system: &System, id: &str) -> Vec<u64> {
+    let path = format!("/api/v1/training-runs/{id}/checkpoints");
+    let kept = system.get(&path).await.unwrap();
+    let items = kept["items"].as_array().unwrap().iter();
+    items.map(|item| item["step"].as_u64().unwrap()).collect()
 }
 
 /// A document by the policy of the installation.

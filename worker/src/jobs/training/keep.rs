@@ -27,6 +27,8 @@ pub struct Keeper {
     /// The run's folder here.
     pub folder: PathBuf,
     kept: BTreeSet<u64>,
+    /// Checkpoints that are kept, besides the best.
+    most: usize,
     metrics_at: Option<Instant>,
 }
 
@@ -53,12 +55,13 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> KeepError {
 
 impl Keeper {
     /// Of a run that works in `folder`.
-    pub fn new(store: Store, run: JobId, folder: PathBuf) -> Self {
+    pub fn new(store: Store, run: JobId, folder: PathBuf, most: usize) -> Self {
         Self {
             store,
             run,
             folder,
             kept: BTreeSet::new(),
+            most,
             metrics_at: None,
         }
     }
@@ -98,14 +101,15 @@ impl Keeper {
         Ok(self.store.blobs().put(&key, &body, JSON).await?)
     }
 
-    /// Samples and checkpoints of step `step`, and the metrics when their time has come
-    /// or `all` is asked for.
+    /// Samples and checkpoints of step `step`, and the metrics when their time has come,
+    /// `all` is asked for, or there is a checkpoint to go on from without them.
     pub async fn step(&mut self, step: u64, best: &Best, all: bool) -> Result<()> {
-        if all
-            || self
-                .metrics_at
-                .is_none_or(|at| at.elapsed() >= METRICS_EVERY)
-        {
+        let here = local_steps(&self.folder).await?;
+        let new: Vec<u64> = here.difference(&self.kept).copied().collect();
+        let is_due = self
+            .metrics_at
+            .is_none_or(|at| at.elapsed() >= METRICS_EVERY);
+        if all || is_due || !new.is_empty() {
             self.put(METRICS_FILE, LINES).await?;
             self.metrics_at = Some(Instant::now());
         }
@@ -113,17 +117,18 @@ impl Keeper {
         if self.folder.join(&samples).is_file() {
             self.put(&samples, LINES).await?;
         }
-        self.checkpoints(best).await
+        self.checkpoints(new, best).await
     }
 
-    async fn checkpoints(&mut self, best: &Best) -> Result<()> {
-        let here = local_steps(&self.folder).await?;
-        let new: Vec<u64> = here.difference(&self.kept).copied().collect();
+    async fn checkpoints(&mut self, new: Vec<u64>, best: &Best) -> Result<()> {
         for step in new {
             self.put_checkpoint(step, best).await?;
             self.kept.insert(step);
         }
-        let old: Vec<u64> = self.kept.difference(&here).copied().collect();
+        let old = outdated(&self.kept, self.most, best.best.map(|best| best.step));
+        if old.is_empty() {
+            return Ok(());
+        }
         let chosen = self.store.training().choice().await?;
         for step in old {
             // Documents are written by it.
@@ -234,6 +239,13 @@ fn unreadable(what: &str, reason: &dyn std::fmt::Display) -> KeepError {
     }
 }
 
+/// All but the newest `most` and the best. A worker that took a run over has but one of
+/// them in its folder.
+fn outdated(kept: &BTreeSet<u64>, most: usize, best: Option<u64>) -> Vec<u64> {
+    let older = kept.iter().rev().skip(most);
+    older.copied().filter(|step| Some(*step) != best).collect()
+}
+
 /// Steps of the checkpoints in the run's folder.
 async fn local_steps(run: &Path) -> Result<BTreeSet<u64>> {
     let path = run.join("checkpoints");
@@ -251,4 +263,17 @@ async fn local_steps(run: &Path) -> Result<BTreeSet<u64>> {
         );
     }
     Ok(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_and_the_best_are_kept() {
+        let kept = BTreeSet::from([2, 4, 6, 8]);
+        assert_eq!(outdated(&kept, 2, Some(2)), [4]);
+        assert_eq!(outdated(&kept, 1, None), [6, 4, 2]);
+        assert!(outdated(&kept, 4, None).is_empty());
+    }
 }

@@ -44,6 +44,7 @@ pub async fn run(workshop: &Workshop, job: &JobContext) -> Result<(), JobFailure
         job.store.clone(),
         job.id.clone(),
         scratch.path().join("run"),
+        config.settings.keep_checkpoints as usize,
     );
     let newest = keeper.fetch().await.map_err(kept)?;
     keeper
