@@ -61,7 +61,10 @@ impl Default for TrainFile {
     fn default() -> Self {
         Self {
             model: "worker/models/demo-policy".into(),
-            dataset: vec!["worker/datasets/demo/train.parquet".into()],
+            dataset: vec![
+                "worker/datasets/demo/train.parquet".into(),
+                "worker/datasets/demo/test.parquet".into(),
+            ],
             input_marks: true,
             reward: RewardSettings::default(),
             judge: JudgeSettings::default(),

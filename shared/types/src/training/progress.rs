@@ -117,7 +117,7 @@ pub struct Checkpoint {
     pub step: u64,
     /// Mean reward of the validation after that step, if one was made.
     pub reward: Option<f64>,
-    /// No validation so far was better.
+    /// The highest reward of the checkpoints that are there.
     pub best: bool,
     /// New documents are written by it.
     #[serde(default)]

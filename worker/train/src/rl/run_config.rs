@@ -99,6 +99,13 @@ impl RunConfig {
             let reason = format!("{}: must lie in 0..=0.1", self.learning_rate);
             return refuse("learning_rate", reason);
         }
+        // The policy's own optimizer knows AdamW alone: better told than left undone.
+        if self.learner.optimizer.muon {
+            return refuse(
+                "muon",
+                "a policy is trained with AdamW: set it to false".to_owned(),
+            );
+        }
         if !(0.0..=1.0).contains(&self.step.most_excluded) {
             let reason = format!("{}: must lie in 0..=1", self.step.most_excluded);
             return refuse("most_excluded", reason);

@@ -127,6 +127,8 @@ fn what_cannot_be_learnt_from_is_refused_by_name() {
     );
     let words = refuse(&|config| config.step.sampling.temperature = 0.0);
     assert!(words.contains("temperature"), "{words}");
+    let words = refuse(&|config| config.learner.optimizer.muon = true);
+    assert!(words.contains("muon"), "{words}");
     let words = refuse(&|config| config.steps = 0);
     assert!(words.contains("steps"), "{words}");
 }
