@@ -1,5 +1,5 @@
 """Shows pictures to a Qwen2.5-VL behind `illumine llm-server`, as an MLLM judge does,
-with OpenAI's own Python client. Run by `worker/tests/llm_server_pictures.rs`:
+with OpenAI's own Python client. Run by `worker/tests/suite/llm_server_pictures.rs`:
 
     openai_pictures.py BASE_URL CASE.json
 

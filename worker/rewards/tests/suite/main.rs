@@ -1,0 +1,9 @@
+//! All of this crate's integration tests in one binary: each binary more would
+//! link the whole crate once more.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod calibration;
+mod endpoint;
+mod judges;
+mod scoring;
+mod support;
