@@ -54,5 +54,7 @@ table! {
     URL_FAILED = "url_failed", UNPROCESSABLE_ENTITY, "An address could not be fetched";
     TOO_MANY_ATTEMPTS = "too_many_attempts", TOO_MANY_REQUESTS, "Too many failed sign-ins";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Something broke on our side";
+    NOT_SCORED = "not_scored", BAD_GATEWAY, "The answer could not be scored";
+    TIMED_OUT = "timed_out", GATEWAY_TIMEOUT, "It took too long";
     UNAVAILABLE = "unavailable", SERVICE_UNAVAILABLE, "A part of the installation is away";
 }

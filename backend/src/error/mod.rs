@@ -78,6 +78,10 @@ pub enum ApiError {
     UrlFailed { field: String, detail: String },
     #[error("wait {retry_after_s} seconds before the next attempt")]
     TooManyAttempts { retry_after_s: u64 },
+    #[error("{0}")]
+    NotScored(String),
+    #[error("{0}")]
+    TimedOut(String),
     /// The text is for the log alone.
     #[error("the request was not served; the log has the reason under the request id")]
     Internal(String),
@@ -145,6 +149,8 @@ impl ApiError {
             Self::UrlRefused { .. } => codes::URL_REFUSED,
             Self::UrlFailed { .. } => codes::URL_FAILED,
             Self::TooManyAttempts { .. } => codes::TOO_MANY_ATTEMPTS,
+            Self::NotScored(_) => codes::NOT_SCORED,
+            Self::TimedOut(_) => codes::TIMED_OUT,
             Self::Internal(_) => codes::INTERNAL,
             Self::Unavailable(_) => codes::UNAVAILABLE,
         }

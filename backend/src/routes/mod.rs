@@ -11,6 +11,7 @@ pub mod keys;
 pub mod openapi;
 pub mod queue;
 pub mod redraw;
+pub mod rewards;
 pub mod session;
 pub mod training_runs;
 
@@ -35,6 +36,7 @@ pub fn configure(config: &mut ServiceConfig) {
                 .configure(capabilities::configure)
                 .configure(queue::configure)
                 .configure(training_runs::configure)
+                .configure(rewards::configure)
                 .configure(keys::configure)
                 .configure(session::configure),
         )

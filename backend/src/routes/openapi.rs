@@ -14,7 +14,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
     capabilities, documents, generations, get, health, images, inputs, keys, queue, redraw,
-    resource, session, training_runs,
+    resource, rewards, session, training_runs,
 };
 use crate::auth::COOKIE;
 use crate::error::codes;
@@ -55,6 +55,7 @@ const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline';
         training_runs::one::delete,
         training_runs::policy::show,
         training_runs::policy::clear,
+        rewards::score,
         session::who,
         session::sign_in,
         session::sign_out,

@@ -2,5 +2,7 @@
 
 pub mod json;
 mod request;
+mod reward;
 
 pub use request::{check, title};
+pub use reward::reward;

@@ -11,6 +11,7 @@ mod operations;
 mod outages;
 mod pictures;
 mod portal;
+mod rewards;
 mod sign_in;
 mod training_checkpoints;
 mod training_runs;

@@ -175,7 +175,9 @@ impl Default for Config {
             ray_address: None,
             worker: WorkerSettings {
                 processes: 1,
-                queues: vec!["generation".into(), "redraw".into(), "training_run".into()],
+                queues: ["generation", "redraw", "score", "training_run"]
+                    .map(Into::into)
+                    .into(),
                 device: "flex".into(),
                 concurrency: 4,
                 lease_s: 8,

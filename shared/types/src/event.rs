@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::Outcome;
 use crate::job::WorkerRef;
 use crate::problem::Problem;
+use crate::reward::RewardAnswer;
 use crate::tool::ToolCall;
 
 /// One event of a job's stream.
@@ -60,6 +61,10 @@ pub enum EventKind {
     Metrics {
         values: serde_json::Map<String, serde_json::Value>,
     },
+    /// What a `score` job found, before it completes.
+    Scored {
+        score: Box<RewardAnswer>,
+    },
     Log {
         level: LogLevel,
         message: String,
@@ -88,6 +93,7 @@ impl EventKind {
             Self::ToolProgress { .. } => "tool_progress",
             Self::ToolFinished { .. } => "tool_finished",
             Self::Metrics { .. } => "metrics",
+            Self::Scored { .. } => "scored",
             Self::Log { .. } => "log",
             Self::Retrying { .. } => "retrying",
             Self::Completed => "completed",

@@ -17,15 +17,18 @@ pub enum JobKind {
     Batch,
     TrainingRun,
     Evaluation,
+    /// What an answer is worth.
+    Score,
 }
 
 impl JobKind {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Generation,
         Self::Redraw,
         Self::Batch,
         Self::TrainingRun,
         Self::Evaluation,
+        Self::Score,
     ];
 
     #[must_use]
@@ -36,6 +39,7 @@ impl JobKind {
             Self::Batch => "batch",
             Self::TrainingRun => "training_run",
             Self::Evaluation => "evaluation",
+            Self::Score => "score",
         }
     }
 
@@ -48,6 +52,7 @@ impl JobKind {
             Self::Batch => "bat",
             Self::TrainingRun => "run",
             Self::Evaluation => "evl",
+            Self::Score => "scr",
         }
     }
 

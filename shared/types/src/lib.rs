@@ -14,6 +14,7 @@ pub mod event;
 pub mod id;
 pub mod job;
 pub mod problem;
+pub mod reward;
 pub mod tag;
 pub mod tool;
 pub mod training;

@@ -69,9 +69,12 @@ fn kinds(config: &Config) -> anyhow::Result<Vec<JobKind>> {
     let mut kinds = Vec::new();
     for word in &config.worker.queues {
         match JobKind::parse(word) {
-            Some(kind @ (JobKind::Generation | JobKind::Redraw | JobKind::TrainingRun)) => {
-                kinds.push(kind);
-            }
+            Some(
+                kind @ (JobKind::Generation
+                | JobKind::Redraw
+                | JobKind::Score
+                | JobKind::TrainingRun),
+            ) => kinds.push(kind),
             Some(_) => {
                 bail!("worker.queues: this version of the worker does not run `{word}` jobs")
             }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use illumine_agent::GenerationInput;
 use illumine_store::queue::{JobContext, JobFailure};
-use illumine_types::api::{GenerationRequest, InputImage};
-use illumine_types::{BlobKey, Document, ImageRef, Problem};
+use illumine_types::api::GenerationRequest;
+use illumine_types::{Document, Problem};
 
-use super::{Workshop, listing, request};
+use super::{Workshop, inputs, listing, request};
 use crate::pictures::{StoreEvents, StorePictures};
 
 /// Interruptions that another attempt may not have: the policy's own troubles.
@@ -32,7 +32,11 @@ pub async fn run(workshop: &Workshop, job: &JobContext) -> Result<(), JobFailure
     let input = GenerationInput {
         id: job.id.clone(),
         prompt: request.prompt,
-        inputs: inputs(job, &request.images).await?,
+        inputs: inputs::read(job, &request.images)
+            .await?
+            .into_iter()
+            .map(|(_, reference)| reference)
+            .collect(),
         options: request.options,
         created_at: record.created_at,
         queued_ms: u64::try_from(job.queued.as_millis()).unwrap_or(u64::MAX),
@@ -77,45 +81,4 @@ fn outcome(document: &Document) -> Result<(), JobFailure> {
         }
         _ => Ok(()),
     }
-}
-
-/// References of the input pictures, which the backend stored before it queued
-/// the job.
-async fn inputs(job: &JobContext, images: &[InputImage]) -> Result<Vec<ImageRef>, JobFailure> {
-    let mut references = Vec::new();
-    for (index, image) in images.iter().enumerate() {
-        let InputImage::InputId(key) = image else {
-            return Err(unreadable(
-                index,
-                "it was not stored before the job was queued",
-            ));
-        };
-        references.push(input(job, index, key).await?);
-    }
-    Ok(references)
-}
-
-async fn input(job: &JobContext, index: usize, key: &BlobKey) -> Result<ImageRef, JobFailure> {
-    let path = illumine_store::blobs::Blobs::input_key(key);
-    let bytes = job.store.blobs().get(&path).await?;
-    let picture = illumine_guard::inspect(bytes, illumine_guard::PictureLimits::default())
-        .await
-        .map_err(|error| unreadable(index, &error.to_string()))?;
-    Ok(ImageRef {
-        url: format!("/api/v1/inputs/{key}"),
-        id: key.clone(),
-        mime: picture.mime.to_owned(),
-        width: picture.width,
-        height: picture.height,
-    })
-}
-
-fn unreadable(index: usize, reason: &str) -> JobFailure {
-    let detail = format!("input picture {index} cannot be used: {reason}");
-    let problem = Problem::new(
-        "input_unreadable",
-        "An input picture cannot be used",
-        detail,
-    );
-    JobFailure::permanent(problem.with_field(format!("images[{index}]")))
 }

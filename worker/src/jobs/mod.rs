@@ -2,7 +2,9 @@
 //! after a worker died at any point.
 
 mod generation;
+mod inputs;
 mod redraw;
+mod score;
 mod trained;
 mod training;
 mod workshop;
@@ -20,6 +22,7 @@ pub async fn run(workshop: Arc<Workshop>, job: JobContext) -> Result<(), JobFail
     match job.kind {
         JobKind::Generation => generation::run(&workshop, &job).await,
         JobKind::Redraw => redraw::run(&workshop, &job).await,
+        JobKind::Score => score::run(&workshop, &job).await,
         JobKind::TrainingRun => training::run(&workshop, &job).await,
         other => Err(JobFailure::permanent(Problem::new(
             "unknown_job",

@@ -1,22 +1,28 @@
 //! What jobs share in one worker: policy, tools, settings.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use chrono::Utc;
 use illumine_agent::policy::{self, Policy};
 use illumine_agent::{Agent, AgentSettings};
 use illumine_config::Config;
+use illumine_rewards::{JudgeSettings, Scorer};
 use illumine_store::Store;
 use illumine_store::queue::JobFailure;
 use illumine_tools::{ImageTool, Toolbox};
 use illumine_types::Problem;
 use illumine_types::capability::{PolicyCapability, WorkerInfo};
 use illumine_types::job::WorkerRef;
-use illumine_types::training::PolicyChoice;
+use illumine_types::training::{PolicyChoice, RewardFactors};
 
 use super::trained::TrainedPolicies;
-use crate::{library, tools};
+use super::training;
+use crate::{judges, library, tools};
+
+/// Scorers that are kept: callers mix few factors.
+const SCORERS: usize = 8;
 
 pub struct Workshop {
     policy: Arc<dyn Policy>,
@@ -24,6 +30,8 @@ pub struct Workshop {
     settings: AgentSettings,
     agent: Agent,
     trained: TrainedPolicies,
+    /// By the factors that they add up with: a judge's cache and limits are a scorer's own.
+    scorers: Mutex<HashMap<String, Arc<Scorer>>>,
     config: Config,
 }
 
@@ -48,6 +56,7 @@ impl Workshop {
             settings,
             agent,
             trained: TrainedPolicies::default(),
+            scorers: Mutex::default(),
             config: config.clone(),
         })
     }
@@ -94,6 +103,26 @@ impl Workshop {
                 .with_field("options.policy"),
             )),
         }
+    }
+
+    /// What scores answers with these factors, by the judges that are configured.
+    ///
+    /// # Errors
+    /// Factors or judges that cannot be used.
+    pub fn scorer(&self, factors: &RewardFactors) -> anyhow::Result<Arc<Scorer>> {
+        let name = serde_json::to_string(factors)?;
+        let mut scorers = self.scorers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(scorer) = scorers.get(&name) {
+            return Ok(Arc::clone(scorer));
+        }
+        if scorers.len() >= SCORERS {
+            scorers.clear();
+        }
+        let rewards = training::settings::rewards(factors);
+        let scorer = judges::scorer(&self.config, rewards, &JudgeSettings::default())?;
+        let scorer = Arc::new(scorer);
+        scorers.insert(name, Arc::clone(&scorer));
+        Ok(scorer)
     }
 
     /// What the registry shows; the queue fills in what it knows itself.

@@ -49,7 +49,7 @@ pub async fn create(
     validate::check(&asked, &state.limits)?;
     check_count(&asked, &files, &state)?;
     check_policy(&asked.options, &state).await?;
-    let inputs = pictures::resolve(&state, &mut asked, files).await?;
+    let inputs = pictures::resolve(&state, &mut asked.images, files).await?;
     let permit = state
         .submitting
         .acquire()

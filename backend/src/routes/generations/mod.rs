@@ -6,7 +6,7 @@ pub mod create;
 pub mod events;
 pub mod list;
 pub mod one;
-mod pictures;
+pub mod pictures;
 
 use actix_web::web::{self, ServiceConfig};
 use illumine_types::{Job, JobId};

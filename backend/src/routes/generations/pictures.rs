@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use illumine_store::blobs::Blobs;
 use illumine_types::BlobKey;
-use illumine_types::api::{GenerationRequest, InputImage};
+use illumine_types::api::InputImage;
 
 use crate::error::{ApiError, Result};
 use crate::pictures::Picture;
@@ -18,18 +18,18 @@ enum Checked {
     New(Picture),
 }
 
-/// Replaces every picture of the request by the id of a stored input, in
+/// Replaces every picture by the id of a stored input, in
 /// order, files last. Nothing is stored unless all are fit.
 ///
 /// # Errors
 /// 422 naming the picture, e.g. `images[1].url`.
 pub async fn resolve(
     state: &State,
-    request: &mut GenerationRequest,
+    images: &mut Vec<InputImage>,
     files: Vec<Bytes>,
 ) -> Result<Vec<BlobKey>> {
-    let mut checked = Vec::with_capacity(request.images.len() + files.len());
-    for (index, image) in request.images.iter().enumerate() {
+    let mut checked = Vec::with_capacity(images.len() + files.len());
+    for (index, image) in images.iter().enumerate() {
         checked.push(check(state, index, image).await?);
     }
     for file in files {
@@ -44,7 +44,7 @@ pub async fn resolve(
         };
         keys.push(key);
     }
-    request.images = keys.iter().cloned().map(InputImage::InputId).collect();
+    *images = keys.iter().cloned().map(InputImage::InputId).collect();
     Ok(keys)
 }
 

@@ -112,7 +112,7 @@ impl LiveDocument {
                     self.remarks.push(message.clone());
                 }
             }
-            EventKind::Metrics { .. } => {}
+            EventKind::Metrics { .. } | EventKind::Scored { .. } => {}
             EventKind::Retrying { error, .. } => {
                 self.phase = Phase::Retrying {
                     error: error.clone(),

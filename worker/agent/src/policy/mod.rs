@@ -5,6 +5,7 @@
 
 pub mod burn;
 pub mod demo;
+pub mod given;
 pub mod openai;
 mod spec;
 mod sse;

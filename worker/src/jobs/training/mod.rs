@@ -8,7 +8,7 @@
 mod keep;
 mod material;
 mod progress;
-mod settings;
+pub(super) mod settings;
 mod stall;
 mod work;
 
@@ -85,7 +85,7 @@ fn surroundings(
     config: &TrainingConfig,
     model: &std::path::Path,
 ) -> Result<Surroundings, JobFailure> {
-    let rewards = settings::rewards(config);
+    let rewards = settings::rewards(&config.reward);
     let scorer = judges::scorer(workshop.config(), rewards, &JudgeSettings::default())
         .map_err(|error| refused("reward", format!("{error:#}")))?;
     let marks = illumine_agent::policy::burn::input_marks(model)

@@ -5,7 +5,7 @@ use illumine_train::optim::AdamWOptions;
 use illumine_train::rl::{
     Aggregation, Algorithm, LearnerConfig, Objective, RunConfig, Sampling, Scale, StepConfig,
 };
-use illumine_types::training::{self, TrainingConfig};
+use illumine_types::training::{self, RewardFactors, TrainingConfig};
 
 /// The trainer's settings.
 pub fn run_config(config: &TrainingConfig) -> RunConfig {
@@ -68,9 +68,8 @@ pub fn run_config(config: &TrainingConfig) -> RunConfig {
     }
 }
 
-/// The factors of the reward.
-pub fn rewards(config: &TrainingConfig) -> RewardSettings {
-    let factors = &config.reward;
+/// The reward of these factors.
+pub fn rewards(factors: &RewardFactors) -> RewardSettings {
     RewardSettings {
         weights: RewardWeights {
             count: factors.count,
@@ -97,7 +96,7 @@ mod tests {
             ..TrainingConfig::default()
         };
         assert_eq!(run_config(&config), RunConfig::default());
-        assert_eq!(rewards(&config), RewardSettings::default());
+        assert_eq!(rewards(&config.reward), RewardSettings::default());
     }
 
     #[test]
@@ -106,7 +105,7 @@ mod tests {
             let config = preset.config();
             let run = run_config(&config);
             run.validate().unwrap();
-            rewards(&config).validate().unwrap();
+            rewards(&config.reward).validate().unwrap();
             assert_eq!(run.steps, config.settings.steps);
             assert_eq!(run.step.sampling.samples, config.settings.samples as usize);
         }
