@@ -41,6 +41,17 @@ impl Training {
         Ok(summary.unwrap_or_default())
     }
 
+    /// Tells how far a run is.
+    ///
+    /// # Errors
+    /// If S3 is away.
+    pub async fn put_summary(&self, run: &JobId, summary: &RunSummary) -> Result<()> {
+        let key = run_key(run, SUMMARY_FILE);
+        let body = serde_json::to_vec(summary).map_err(|e| StoreError::corrupt(&key, e))?;
+        let s3 = self.store.s3();
+        s3.put(&key, &body, "application/json").await
+    }
+
     /// The file of metrics, one JSON object a line; empty if there is none yet.
     ///
     /// # Errors

@@ -57,5 +57,6 @@ fn listing(document: &Document) -> JobUpdate {
         title: Some(document.title.clone()),
         thumbnail: first,
         tools_used: Some(tools.collect()),
+        settled: false,
     }
 }

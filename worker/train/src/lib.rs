@@ -22,6 +22,7 @@
 pub mod corpus;
 pub mod error;
 pub mod evaluate;
+pub mod lanes;
 pub mod optim;
 pub mod painter;
 pub mod picture_eval;

@@ -157,6 +157,10 @@ impl Jobs {
                 serde_json::to_string(&tools).map_err(|e| StoreError::corrupt("tools", e))?;
             script.arg("tools").arg(tools);
         }
+        if update.settled {
+            // This attempt counts as the first.
+            script.arg("tries").arg(1);
+        }
         let answer: String = self.store.redis().script(&script).await?;
         match (answer.as_str(), attempt) {
             ("ok", _) => Ok(()),

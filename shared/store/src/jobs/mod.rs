@@ -70,6 +70,8 @@ pub struct JobUpdate {
     pub title: Option<String>,
     pub thumbnail: Option<String>,
     pub tools_used: Option<Vec<ToolKind>>,
+    /// Another attempt would go on from here: failures before this count no more.
+    pub settled: bool,
 }
 
 impl Jobs {

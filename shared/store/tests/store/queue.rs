@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use illumine_store::jobs::NewJob;
+use illumine_store::jobs::{JobUpdate, NewJob};
 use illumine_store::queue::{JobFailure, QueueWorker};
 use illumine_types::{ApiKeyId, JobKind, JobState, Priority};
 use serde_json::json;
@@ -171,6 +171,30 @@ async fn passing_failures_are_retried_until_attempts_run_out() {
     store.jobs().retry(&id).await.unwrap();
     let job = reaches(&store, &id, JobState::Failed, SOON).await;
     assert_eq!(job.attempt, 6);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn attempts_that_get_somewhere_do_not_use_up_the_limit() {
+    let servers = Servers::start().await;
+    let store = servers.store().await;
+    let worker = work(
+        QueueWorker::builder(store.clone(), GENERATION, 1).max_attempts(2),
+        |context| async move {
+            let settled = context.attempt < 4;
+            let update = JobUpdate {
+                settled,
+                ..JobUpdate::default()
+            };
+            let jobs = context.store.jobs();
+            jobs.update(&context.id, context.attempt, update).await?;
+            Err(JobFailure::transient(problem("flaky")))
+        },
+    );
+    let id = submit(&store, "long").await;
+    let job = reaches(&store, &id, JobState::Failed, SOON).await;
+    // The third got somewhere, so it is the first of two; the fourth did not.
+    assert_eq!(job.attempt, 4);
     worker.stop().await;
 }
 

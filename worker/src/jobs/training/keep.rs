@@ -9,8 +9,8 @@ use illumine_store::{Store, StoreError};
 use illumine_train::rl::Best;
 use illumine_types::JobId;
 use illumine_types::training::{
-    CHECKPOINT_FILE, Checkpoint, CheckpointFile, METRICS_FILE, RunSummary, SUMMARY_FILE,
-    checkpoint_folder, run_key, samples_file,
+    CHECKPOINT_FILE, Checkpoint, CheckpointFile, METRICS_FILE, RunSummary, checkpoint_folder,
+    run_key, samples_file,
 };
 
 /// `metrics.jsonl` is written whole; readers of the page hear of steps at once anyway.
@@ -96,14 +96,17 @@ impl Keeper {
 
     /// Where the run stands.
     pub async fn summary(&self, summary: &RunSummary) -> Result<()> {
-        let body = serde_json::to_vec(summary).map_err(|error| unreadable(SUMMARY_FILE, &error))?;
-        let key = self.key(SUMMARY_FILE);
-        Ok(self.store.blobs().put(&key, &body, JSON).await?)
+        Ok(self
+            .store
+            .training()
+            .put_summary(&self.run, summary)
+            .await?)
     }
 
     /// Samples and checkpoints of step `step`, and the metrics when their time has come,
     /// `all` is asked for, or there is a checkpoint to go on from without them.
-    pub async fn step(&mut self, step: u64, best: &Best, all: bool) -> Result<()> {
+    /// Tells whether there is a new checkpoint.
+    pub async fn step(&mut self, step: u64, best: &Best, all: bool) -> Result<bool> {
         let here = local_steps(&self.folder).await?;
         let new: Vec<u64> = here.difference(&self.kept).copied().collect();
         let is_due = self
@@ -117,7 +120,9 @@ impl Keeper {
         if self.folder.join(&samples).is_file() {
             self.put(&samples, LINES).await?;
         }
-        self.checkpoints(new, best).await
+        let is_new = !new.is_empty();
+        self.checkpoints(new, best).await?;
+        Ok(is_new)
     }
 
     async fn checkpoints(&mut self, new: Vec<u64>, best: &Best) -> Result<()> {

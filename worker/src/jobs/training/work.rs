@@ -30,6 +30,8 @@ pub struct Work {
     abandoned: CancellationToken,
     progress: Progress,
     stall: Stall,
+    /// There is a checkpoint that the queue has not heard of.
+    settled: bool,
 }
 
 impl Work {
@@ -50,6 +52,7 @@ impl Work {
             abandoned,
             progress,
             stall: Stall::new(Instant::now()),
+            settled: false,
         }
     }
 
@@ -104,7 +107,7 @@ impl Work {
                     // First what there is to be looked at, then that it is there.
                     let best = *self.run.validations();
                     let kept_all = self.keeper.step(line.step, &best, false).await;
-                    kept_all.map_err(kept)?;
+                    self.settled |= kept_all.map_err(kept)?;
                     self.tell(None).await?;
                 }
                 Err(error @ TrainError::Outage { .. }) => {
@@ -174,22 +177,24 @@ impl Work {
             .checkpoint(&self.keeper.folder)
             .map_err(|error| failure(&error))?;
         let best = *self.run.validations();
-        self.keeper.step(step, &best, true).await.map_err(kept)
+        self.settled |= self.keeper.step(step, &best, true).await.map_err(kept)?;
+        Ok(())
     }
 
     /// Where the run stands, for lists.
-    async fn tell(&self, alarm: Option<String>) -> Result<(), JobFailure> {
+    async fn tell(&mut self, alarm: Option<String>) -> Result<(), JobFailure> {
         let step = self.run.steps_done();
         let summary = self.progress.summary(step, self.run.validations(), alarm);
         self.keeper.summary(&summary).await.map_err(kept)?;
         let update = JobUpdate {
             progress: Some(self.run.progress()),
+            settled: self.settled,
             ..JobUpdate::default()
         };
         let (id, attempt) = (&self.job.id, self.job.attempt);
-        let updated = self.job.store.jobs().update(id, attempt, update).await;
-        if let Err(error) = updated {
-            tracing::warn!(job = %id, %error, "progress not noted");
+        match self.job.store.jobs().update(id, attempt, update).await {
+            Ok(()) => self.settled = false,
+            Err(error) => tracing::warn!(job = %id, %error, "progress not noted"),
         }
         Ok(())
     }
@@ -214,12 +219,26 @@ impl Work {
             while !until.is_cancelled() {
                 tokio::time::sleep(WATCH_EVERY).await;
                 if let Some(message) = stall.alarm(Instant::now()) {
+                    raise(&job, message.clone()).await;
                     let level = LogLevel::Warning;
                     publish(&job, EventKind::Log { level, message }).await;
                 }
             }
         });
         ended.drop_guard()
+    }
+}
+
+/// Shows an alarm with the run until its next step ends.
+async fn raise(job: &JobContext, alarm: String) {
+    let training = job.store.training();
+    let raised = async {
+        let mut summary = training.summary(&job.id).await?;
+        summary.alarm = Some(alarm);
+        training.put_summary(&job.id, &summary).await
+    };
+    if let Err(error) = raised.await {
+        tracing::warn!(job = %job.id, %error, "alarm not noted");
     }
 }
 

@@ -10,8 +10,9 @@ pub struct Answer {
     pub ids: Vec<u32>,
     /// Of those, tokens of the prompt, at least one.
     pub prompt_tokens: usize,
-    /// Log-probabilities of the answer's tokens under the policy that wrote them.
-    pub old_logp: Vec<f32>,
+    /// Log-probabilities of the answer's tokens under the policy that wrote them; none where
+    /// that is the policy which is about to be updated, so that its own are they.
+    pub old_logp: Option<Vec<f32>>,
     /// The same under the reference policy.
     pub reference: Option<Vec<f32>>,
     /// How much better than its group it is.
@@ -76,7 +77,7 @@ mod tests {
         Answer {
             ids: (0..(prompt + tokens) as u32).collect(),
             prompt_tokens: prompt,
-            old_logp: vec![0.0; tokens],
+            old_logp: Some(vec![0.0; tokens]),
             reference: None,
             advantage: 1.0,
         }

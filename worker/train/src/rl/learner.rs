@@ -8,7 +8,8 @@ use super::answer::{Answer, Rows, micro_batches};
 use super::forward::{Scored, score};
 use super::objective::{AnswerTokens, Objective, Sums, Totals, answer_loss};
 use crate::error::{Result, TrainError};
-use crate::optim::AdamWOptions;
+use crate::lanes::Lanes;
+use crate::optim::{self, AdamWOptions};
 use crate::sft::optimizer::{GradientSum, ModelAdamW};
 
 /// How answers are learnt from.
@@ -50,6 +51,7 @@ pub struct Learner {
     model_config: Qwen3Config,
     config: LearnerConfig,
     pub(super) optimizer: ModelAdamW,
+    lanes: Lanes,
     device: Device,
 }
 
@@ -86,6 +88,7 @@ impl Learner {
     ) -> Self {
         Self {
             optimizer: ModelAdamW::new(&config.optimizer),
+            lanes: Lanes::of(device),
             model,
             model_config,
             config,
@@ -112,7 +115,13 @@ impl Learner {
     /// # Errors
     /// [`TrainError::Device`] when the device failed.
     pub fn logprobs_under(&self, model: &Qwen3, answers: &[Answer]) -> Result<Vec<Vec<f32>>> {
-        logprobs(model, &self.model_config, &self.config, answers)
+        logprobs(
+            model,
+            &self.model_config,
+            &self.config,
+            &self.lanes,
+            answers,
+        )
     }
 
     /// One update of the weights from `answers`, an update's worth.
@@ -134,12 +143,23 @@ impl Learner {
         let mut gradients = GradientSum::default();
         let mut sums = Sums::default();
         let (mut loss, mut entropy) = (0.0, 0.0);
-        for rows in micro_batches(answers, self.config.tokens_per_micro_batch) {
-            let (surrogate, part) = self.part(answers, &rows, totals)?;
-            gradients.add(&mut self.model, surrogate.backward());
-            sums.add(part.sums);
-            loss += part.loss;
-            entropy += part.entropy;
+        let all = micro_batches(answers, self.config.tokens_per_micro_batch);
+        let replicas: Vec<_> = (0..self.lanes.count()).map(|_| self.replica()).collect();
+        // Added up in their order: the sum does not depend on the number of lanes.
+        for round in all.chunks(self.lanes.count()) {
+            let parts = self.lanes.map(round, |lane, rows| {
+                let mut replica = replicas[lane].clone();
+                let (surrogate, part) = self.part(&replica, answers, rows, totals)?;
+                let gradients = GradientSum::of(&mut replica, surrogate.backward());
+                Ok::<_, TrainError>((gradients, part))
+            });
+            for part in parts {
+                let (of_part, part) = part?;
+                gradients.merge(of_part);
+                sums.add(part.sums);
+                loss += part.loss;
+                entropy += part.entropy;
+            }
         }
         let grad_norm = gradients.clip(self.config.optimizer.max_norm);
         if !(loss + grad_norm).is_finite() {
@@ -161,11 +181,23 @@ impl Learner {
         })
     }
 
-    /// A micro-batch's part of the loss, and a tensor with its gradient.
-    fn part(&self, answers: &[Answer], rows: &Rows, totals: Totals) -> Result<(Tensor<1>, Part)> {
+    /// The policy with leaves of its own: graphs that share none can be walked at the same
+    /// time.
+    fn replica(&self) -> Qwen3 {
+        optim::with_weights(self.model.clone(), optim::weights(&self.model))
+    }
+
+    /// A micro-batch's part of the loss under `model`, and a tensor with its gradient.
+    fn part(
+        &self,
+        model: &Qwen3,
+        answers: &[Answer],
+        rows: &Rows,
+        totals: Totals,
+    ) -> Result<(Tensor<1>, Part)> {
         let vocab_size = self.model_config.vocab_size;
         let scored = score(
-            &self.model,
+            model,
             &rows.batch,
             vocab_size,
             self.config.temperature,
@@ -180,9 +212,10 @@ impl Learner {
             let answer = &answers[index];
             let tokens = start..start + answer.tokens();
             start = tokens.end;
+            let own = &logp[tokens.clone()];
             let own = AnswerTokens {
-                logp: &logp[tokens.clone()],
-                old_logp: &answer.old_logp,
+                logp: own,
+                old_logp: answer.old_logp.as_deref().unwrap_or(own),
                 reference: answer.reference.as_deref(),
                 advantage: answer.advantage,
             };
@@ -225,11 +258,13 @@ pub fn logprobs(
     model: &Qwen3,
     model_config: &Qwen3Config,
     config: &LearnerConfig,
+    lanes: &Lanes,
     answers: &[Answer],
 ) -> Result<Vec<Vec<f32>>> {
     let device = model.embed_tokens.weight.val().device();
     let mut all = vec![Vec::new(); answers.len()];
-    for rows in micro_batches(answers, config.tokens_per_micro_batch) {
+    let batches = micro_batches(answers, config.tokens_per_micro_batch);
+    let found = lanes.map(&batches, |_, rows| {
         let scored = score(
             model,
             &rows.batch,
@@ -237,7 +272,10 @@ pub fn logprobs(
             config.temperature,
             &device,
         );
-        let mut logp = read(&scored.logp)?.into_iter();
+        read(&scored.logp)
+    });
+    for (rows, logp) in batches.into_iter().zip(found) {
+        let mut logp = logp?.into_iter();
         for index in rows.answers {
             all[index] = logp.by_ref().take(answers[index].tokens()).collect();
         }

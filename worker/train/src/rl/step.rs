@@ -123,10 +123,13 @@ impl Stepper {
         metrics.flat_groups = flat;
         let learning = Instant::now();
         if !answers.is_empty() {
-            // The probabilities at which they were drawn, by the computation that learns.
-            let logprobs = self.learner.logprobs(&answers)?;
-            for (answer, logp) in answers.iter_mut().zip(logprobs) {
-                answer.old_logp = logp;
+            // The probabilities at which they were drawn, by the computation that learns; an
+            // only update computes them itself.
+            if self.config.epochs.max(1) * self.config.minibatches.max(1) > 1 {
+                let logprobs = self.learner.logprobs(&answers)?;
+                for (answer, logp) in answers.iter_mut().zip(logprobs) {
+                    answer.old_logp = Some(logp);
+                }
             }
             if let Some(reference) = &self.reference {
                 let logprobs = self.learner.logprobs_under(reference, &answers)?;
@@ -209,7 +212,7 @@ fn answers(rollouts: &[Rollout], prompts: usize, scale: Scale) -> (Vec<Answer>, 
                 ids,
                 prompt_tokens: transcript.prompt.len(),
                 // Those of the computation that learns come later, all at once.
-                old_logp: Vec::new(),
+                old_logp: None,
                 reference: None,
                 advantage,
             });

@@ -19,14 +19,26 @@ use crate::optim::AdamWOptions;
 pub struct GradientSum(Vec<Option<Tensor<2>>>);
 
 impl GradientSum {
+    /// Takes the gradients of `model` out of `gradients`.
+    pub fn of(model: &mut Qwen3, mut gradients: Gradients) -> Self {
+        let slots = model.slots().into_iter();
+        Self(
+            slots
+                .map(|slot| gradient_of(&slot, &mut gradients))
+                .collect(),
+        )
+    }
+
     /// Takes the gradients of `model` out of `gradients` and adds them.
-    pub fn add(&mut self, model: &mut Qwen3, mut gradients: Gradients) {
-        let slots = model.slots();
-        self.0.resize_with(slots.len(), || None);
-        for (sum, slot) in self.0.iter_mut().zip(slots) {
-            let Some(gradient) = gradient_of(&slot, &mut gradients) else {
-                continue;
-            };
+    pub fn add(&mut self, model: &mut Qwen3, gradients: Gradients) {
+        self.merge(Self::of(model, gradients));
+    }
+
+    /// Adds others of the same model.
+    pub fn merge(&mut self, others: Self) {
+        self.0.resize_with(others.0.len(), || None);
+        for (sum, gradient) in self.0.iter_mut().zip(others.0) {
+            let Some(gradient) = gradient else { continue };
             *sum = Some(match sum.take() {
                 Some(sum) => sum + gradient,
                 None => gradient,

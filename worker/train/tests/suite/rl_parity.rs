@@ -21,7 +21,7 @@ fn answer(value: &Value) -> Answer {
     Answer {
         ids: ids.map(|id| id.as_u64().unwrap() as u32).collect(),
         prompt_tokens: value["prompt_tokens"].as_u64().unwrap() as usize,
-        old_logp: numbers(&value["old_logp"]),
+        old_logp: Some(numbers(&value["old_logp"])),
         reference: Some(numbers(&value["reference"])),
         advantage: value["advantage"].as_f64().unwrap(),
     }
@@ -182,7 +182,10 @@ fn log_probabilities_are_those_of_the_update() {
     let answers: Vec<Answer> = answers
         .into_iter()
         .zip(own)
-        .map(|(answer, old_logp)| Answer { old_logp, ..answer })
+        .map(|(answer, old_logp)| Answer {
+            old_logp: Some(old_logp),
+            ..answer
+        })
         .collect();
     // Nothing has moved before the first update, and all ratios are 1.
     let metrics = learner.update(&answers, RATE, 0).unwrap();
@@ -191,4 +194,50 @@ fn log_probabilities_are_those_of_the_update() {
         "{metrics:?}"
     );
     assert!(learner.update(&answers, RATE, 1).unwrap().moved.abs() > 1e-4);
+}
+
+#[test]
+fn an_only_update_needs_no_probabilities_of_before() {
+    let path = fixtures().join("rl/runs.json");
+    let fixture: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let without: Vec<Answer> = fixture["answers"].as_array().unwrap()[..4]
+        .iter()
+        .map(answer)
+        .map(|answer| Answer {
+            old_logp: None,
+            ..answer
+        })
+        .collect();
+    // Several micro-batches, which go side by side where there are cores.
+    let (mut left, mut right) = (
+        learner(Objective::grpo(), 1.0, 24),
+        learner(Objective::grpo(), 1.0, 24),
+    );
+    let own = left.logprobs(&without).unwrap();
+    let with: Vec<Answer> = without
+        .iter()
+        .cloned()
+        .zip(own)
+        .map(|(answer, old_logp)| Answer {
+            old_logp: Some(old_logp),
+            ..answer
+        })
+        .collect();
+    let (with, without) = (
+        left.update(&with, RATE, 0).unwrap(),
+        right.update(&without, RATE, 0).unwrap(),
+    );
+    assert!(
+        (with.loss - without.loss).abs() < 1e-6,
+        "{with:?} {without:?}"
+    );
+    assert_eq!(without.moved, 0.0);
+    let (left, right) = (
+        weights(&left.model, left.model_config()),
+        weights(&right.model, right.model_config()),
+    );
+    for ((name, left), (_, right)) in left.iter().zip(&right) {
+        let apart = left.iter().zip(right).map(|(a, b)| (a - b).abs());
+        assert!(apart.fold(0.0, f32::max) < 1e-6, "{name}");
+    }
 }

@@ -188,7 +188,7 @@ async fn probabilities_of_writing_and_of_learning_agree() {
             ]
             .concat(),
             prompt_tokens: rollout.transcript.prompt.len(),
-            old_logp: Vec::new(),
+            old_logp: None,
             reference: None,
             advantage: 0.0,
         })
