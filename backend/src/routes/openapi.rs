@@ -46,6 +46,7 @@ const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline';
         training_runs::one::get_one,
         training_runs::events::events,
         training_runs::metrics::metrics,
+        training_runs::tensorboard::events,
         training_runs::samples::samples,
         training_runs::checkpoints::list,
         training_runs::checkpoints::file,

@@ -2,7 +2,9 @@
 //! worker would.
 
 use illumine_store::queue::{JobContext, JobFailure};
-use illumine_types::training::{DEMO_MODEL, Engine, RunSummary, TrainingConfig, run_key};
+use illumine_types::training::{
+    DEMO_MODEL, Engine, RunSummary, TrainingConfig, run_key, tensorboard,
+};
 use illumine_types::{EventKind, JobId, JobKind};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -114,6 +116,7 @@ async fn members_have_no_part_in_training() {
         (Method::GET, "training-runs/{run}"),
         (Method::DELETE, "training-runs/{run}"),
         (Method::GET, "training-runs/{run}/metrics"),
+        (Method::GET, "training-runs/{run}/tensorboard"),
         (Method::GET, "training-runs/{run}/samples"),
         (Method::GET, "training-runs/{run}/events"),
         (Method::GET, "training-runs/{run}/checkpoints"),
@@ -196,6 +199,32 @@ async fn lists_tell_how_far_each_run_is() {
     let stopped = get(&app, "?status=cancelled").await;
     assert_eq!(stopped["items"].as_array().unwrap().len(), 1);
     assert_eq!(stopped["items"][0]["job"]["id"], runs[0].as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scalars_are_given_to_tensorboard() {
+    let app = App::open().await;
+    let run = submit_run(&app, "owls").await;
+    let lines = "{\"step\":1,\"reward\":0.5}\n";
+    put(&app, &run, "metrics.jsonl", lines).await;
+    let response = app.get(&format!("{RUNS}/{run}/tensorboard")).await;
+    assert_eq!(response.status(), 200);
+    let disposition = header(&response, "content-disposition").to_owned();
+    assert!(
+        disposition.contains("events.out.tfevents."),
+        "{disposition}"
+    );
+    let job = app
+        .store()
+        .jobs()
+        .job(&JobId::parse(&run).unwrap())
+        .await
+        .unwrap();
+    let begun = job.created_at.timestamp_millis() as f64 / 1000.0;
+    assert_eq!(
+        response.bytes().await.unwrap(),
+        tensorboard::file(lines, begun)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

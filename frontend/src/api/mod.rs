@@ -10,8 +10,8 @@ pub use error::ApiError;
 pub use events::{Connection, EventStream};
 pub use training::{
     checkpoint_url, checkpoints, delete_training_run, metrics, policy_choice, resume_training_run,
-    stop_training_run, train, training_run, training_runs, training_samples, use_checkpoint,
-    use_configured_policy,
+    stop_training_run, tensorboard_url, train, training_run, training_runs, training_samples,
+    use_checkpoint, use_configured_policy,
 };
 
 use illumine_types::api::{

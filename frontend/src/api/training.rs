@@ -41,6 +41,11 @@ pub async fn delete_training_run(id: &str) -> Result<(), ApiError> {
     delete(&run_path(id, "")).await
 }
 
+/// Its curves as a file of events.
+pub fn tensorboard_url(id: &str) -> String {
+    format!("{BASE}{}", run_path(id, "/tensorboard"))
+}
+
 /// All that was measured so far; `keys` for only some of it.
 pub async fn metrics(id: &str, keys: &[&str]) -> Result<MetricPoints, ApiError> {
     let keys = match keys {

@@ -1,5 +1,6 @@
 //! `illumine train`: reinforcement learning from a file, without any server.
 
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ use illumine_rewards::{JudgeSettings, RewardSettings};
 use illumine_tools::Picture;
 use illumine_train::rl::{Run, RunConfig, Surroundings};
 use illumine_types::ImageRef;
+use illumine_types::training::tensorboard;
 use serde::{Deserialize, Serialize};
 
 use crate::judges;
@@ -101,8 +103,12 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     }
     let stop = Arc::new(AtomicBool::new(false));
     tokio::spawn(stop_on_interrupt(Arc::clone(&stop)));
+    let mut events = TensorBoard::create(&out)?;
     let report = |line: &illumine_train::rl::run::Line| {
         let metrics = &line.metrics;
+        if let Err(error) = events.append(line) {
+            eprintln!("{}: {error}", events.path.display());
+        }
         println!(
             "step {:4}  reward {:.3} ± {:.3}  pictures {:.2}  tokens {:.0}  flat {}/{}  excluded {}  \
              entropy {:.3}  norm {:.3}  {:.0} tokens/s",
@@ -132,6 +138,41 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let checkpoint = run.run(&around, &out, report).await?;
     println!("{}", checkpoint.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The scalars of this invocation, in a file that grows.
+struct TensorBoard {
+    path: PathBuf,
+    file: std::fs::File,
+}
+
+impl TensorBoard {
+    fn create(out: &Path) -> anyhow::Result<Self> {
+        let folder = out.join("tensorboard");
+        let now = chrono::Utc::now();
+        // TensorBoard takes files with this in their names alone, and shows all of a folder
+        // as one run.
+        let name = format!("events.out.tfevents.{}.illumine", now.timestamp());
+        let path = folder.join(name);
+        std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let mut file = std::fs::File::create(&path).with_context(|| path.display().to_string())?;
+        file.write_all(&tensorboard::header(seconds(now)))?;
+        Ok(Self { path, file })
+    }
+
+    fn append(&mut self, line: &illumine_train::rl::run::Line) -> std::io::Result<()> {
+        let values = match serde_json::to_value(line) {
+            Ok(serde_json::Value::Object(values)) => values,
+            _ => return Ok(()),
+        };
+        let now = seconds(chrono::Utc::now());
+        self.file
+            .write_all(&tensorboard::point(line.step, now, &values))
+    }
+}
+
+fn seconds(at: chrono::DateTime<chrono::Utc>) -> f64 {
+    at.timestamp_millis() as f64 / 1000.0
 }
 
 fn read(path: &Path) -> anyhow::Result<TrainFile> {

@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod one;
 pub mod policy;
 pub mod samples;
+pub mod tensorboard;
 
 use actix_web::web::{self, ServiceConfig};
 use illumine_store::StoreError;
@@ -39,6 +40,9 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(resource("/training-runs/{id}/resume", "POST").route(web::post().to(one::resume)))
         .service(resource("/training-runs/{id}/events", "GET").route(web::get().to(events::events)))
         .service(resource("/training-runs/{id}/metrics", "GET").route(get().to(metrics::metrics)))
+        .service(
+            resource("/training-runs/{id}/tensorboard", "GET").route(get().to(tensorboard::events)),
+        )
         .service(resource("/training-runs/{id}/samples", "GET").route(get().to(samples::samples)))
         .service(
             resource("/training-runs/{id}/checkpoints", "GET").route(get().to(checkpoints::list)),

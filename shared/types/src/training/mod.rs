@@ -7,6 +7,8 @@ mod preset;
 mod progress;
 mod resolve;
 mod settings;
+#[cfg(feature = "tensorboard")]
+pub mod tensorboard;
 
 pub use preset::Preset;
 pub use progress::{

@@ -1,6 +1,7 @@
 use leptos::prelude::*;
 
 use super::session::{Measured, RunSession};
+use crate::api;
 use crate::components::status::{Loading, Trouble};
 use crate::components::training::chart::{Chart, Controls, Stage};
 use crate::state::training::panels::{Panel, panels};
@@ -40,6 +41,11 @@ pub fn Charts() -> impl IntoView {
                         <PanelChart panel/>
                     </For>
                 </div>
+                <p class="nothing-yet">
+                    <a href=move || api::tensorboard_url(&session.id()) rel="external" download="">
+                        "Download the curves for TensorBoard"
+                    </a>
+                </p>
             </Show>
         </section>
     }
