@@ -13,5 +13,5 @@ mod secret;
 pub mod settings;
 
 pub use load::{ConfigError, Loaded, Origin, Sources, load};
-pub use model::{Config, Judge, PolicySettings, S3Settings, ToolSettings, WorkerSettings};
+pub use model::{Config, Judge, MlFlow, PolicySettings, S3Settings, ToolSettings, WorkerSettings};
 pub use secret::Secret;

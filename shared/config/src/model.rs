@@ -28,6 +28,7 @@ pub struct Config {
     pub llm_judge: Judge,
     pub mllm_judge: Judge,
     pub ray_address: Option<String>,
+    pub mlflow: MlFlow,
     pub worker: WorkerSettings,
 }
 
@@ -105,6 +106,14 @@ pub struct Judge {
     pub api_key: Option<Secret>,
 }
 
+/// An MLflow server that training runs send their figures to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MlFlow {
+    pub tracking_uri: Option<String>,
+    pub tracking_token: Option<Secret>,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerSettings {
@@ -173,6 +182,7 @@ impl Default for Config {
             llm_judge: Judge::default(),
             mllm_judge: Judge::default(),
             ray_address: None,
+            mlflow: MlFlow::default(),
             worker: WorkerSettings {
                 processes: 1,
                 queues: ["generation", "redraw", "score", "training_run"]

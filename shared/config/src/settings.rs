@@ -100,6 +100,8 @@ pub const SETTINGS: &[Setting] = &[
     row("mllm_judge.model", "MLLM_JUDGE_MODEL_NAME", Text, "its model name"),
     secret("mllm_judge.api_key", "MLLM_JUDGE_API_KEY", "its key"),
     row("ray_address", "RAY_ADDRESS", Text, "Ray cluster's Jobs API"),
+    row("mlflow.tracking_uri", "MLFLOW_TRACKING_URI", Text, "MLflow server that training runs send their figures to"),
+    secret("mlflow.tracking_token", "MLFLOW_TRACKING_TOKEN", "its token"),
     row("worker.processes", "ILLUMINE_WORKERS", Number, "worker processes that `cargo xtask up` starts"),
     row("worker.queues", "ILLUMINE_QUEUES", List, "job kinds that a worker serves"),
     row("worker.device", "ILLUMINE_DEVICE", Text, "`flex`, `libtorch`, `cuda:0` …"),

@@ -65,6 +65,12 @@ impl JobFailure {
         }
     }
 
+    /// Whether it is one of [`Self::released`].
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.how == FailureKind::Released
+    }
+
     /// Not done, through no fault of the job: goes back to the front of the
     /// queue and the attempt does not count.
     #[must_use]

@@ -7,6 +7,7 @@
 
 mod keep;
 mod material;
+mod mlflow;
 mod progress;
 pub(super) mod settings;
 mod stall;
@@ -25,6 +26,7 @@ pub use material::checkpoint;
 
 use self::keep::{KeepError, Keeper};
 use self::material::refused;
+use self::mlflow::MlFlow;
 use self::work::Work;
 use super::{Workshop, request};
 use crate::judges;
@@ -60,12 +62,13 @@ pub async fn run(workshop: &Workshop, job: &JobContext) -> Result<(), JobFailure
     let abandoned = CancellationToken::new();
     let _guard = abandoned.clone().drop_guard();
     let (job, asked) = (job.clone(), settings::run_config(&config));
+    let mlflow = MlFlow::of(&workshop.config().mlflow, &job.id);
     let begun = tokio::task::spawn_blocking(move || {
         // Both live as long as the run.
         let (_scratch, model) = (scratch, model);
         let run = Run::resume(asked, model.path(), dataset, &device, &keeper.folder)
             .map_err(|error| work::failure(&error))?;
-        let work = Work::new(job, run, keeper, around, abandoned);
+        let work = Work::new(job, run, keeper, around, abandoned).tracked(mlflow, config);
         // Updates compute for long: not on a thread that serves others.
         tokio::runtime::Handle::current().block_on(work.run())
     });

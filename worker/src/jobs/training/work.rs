@@ -7,13 +7,14 @@ use illumine_store::queue::{JobContext, JobFailure};
 use illumine_train::TrainError;
 use illumine_train::rl::{Run, Surroundings};
 use illumine_types::event::LogLevel;
-use illumine_types::training::METRICS_FILE;
+use illumine_types::training::{METRICS_FILE, TrainingConfig};
 use illumine_types::{EventKind, Problem};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::keep::Keeper;
 use super::kept;
+use super::mlflow::{MlFlow, Status};
 use super::progress::{Progress, point};
 use super::stall::Stall;
 
@@ -32,6 +33,7 @@ pub struct Work {
     stall: Stall,
     /// There is a checkpoint that the queue has not heard of.
     settled: bool,
+    mlflow: Option<(MlFlow, TrainingConfig)>,
 }
 
 impl Work {
@@ -53,11 +55,35 @@ impl Work {
             progress,
             stall: Stall::new(Instant::now()),
             settled: false,
+            mlflow: None,
         }
+    }
+
+    /// Its figures also go to a server of MLflow.
+    pub fn tracked(mut self, server: Option<MlFlow>, config: TrainingConfig) -> Self {
+        self.mlflow = server.map(|server| (server, config));
+        self
     }
 
     /// To the end, or until it is to stop.
     pub async fn run(mut self) -> Result<(), JobFailure> {
+        let ended = self.steps().await;
+        let status = match &ended {
+            // Another worker goes on.
+            Err(failure) if failure.is_released() => return ended,
+            Err(_) => Status::Failed,
+            Ok(()) if self.job.cancel.is_cancelled() => Status::Stopped,
+            Ok(()) => Status::Finished,
+        };
+        if let Some((server, config)) = &mut self.mlflow
+            && let Err(error) = server.end(config, status).await
+        {
+            self.log(LogLevel::Warning, error.to_string()).await;
+        }
+        ended
+    }
+
+    async fn steps(&mut self) -> Result<(), JobFailure> {
         let _watch = self.watch();
         let before = self.run.steps_done();
         if before > 0 {
@@ -199,7 +225,12 @@ impl Work {
         Ok(())
     }
 
-    async fn metrics(&self, values: Map<String, Value>) {
+    async fn metrics(&mut self, values: Map<String, Value>) {
+        if let Some((server, config)) = &mut self.mlflow
+            && let Some(words) = server.log(config, &values).await
+        {
+            self.log(LogLevel::Warning, words).await;
+        }
         self.emit(EventKind::Metrics { values }).await;
     }
 
