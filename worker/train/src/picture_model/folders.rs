@@ -23,8 +23,10 @@ use crate::painter::SIDE;
 
 /// Steps and guidance of the recipe.
 pub const STEPS: usize = 8;
-/// `true_cfg_scale` of the recipe.
-pub const GUIDANCE: f32 = 3.0;
+/// `true_cfg_scale` of a picture from words.
+pub const GUIDANCE: f32 = 4.5;
+/// `true_cfg_scale` of an edit.
+const EDIT_GUIDANCE: f32 = 3.0;
 /// Folders that both pipelines share.
 const SHARED: [&str; 5] = [
     "transformer",
@@ -110,6 +112,7 @@ fn index(class: &str) -> Value {
     });
     if class == "QwenImageEditPipeline" {
         index["processor"] = json!(["transformers", "Qwen2VLProcessor"]);
+        index["illumine"]["guidance"] = json!(EDIT_GUIDANCE);
         index["illumine"]["condition_area"] = json!(VIEW * VIEW);
     }
     index
