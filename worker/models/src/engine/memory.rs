@@ -7,9 +7,15 @@ const SHARE: (u64, u64) = (1, 2);
 /// Where the system does not say.
 const UNKNOWN: u64 = 1 << 30;
 
-/// The default budget, bytes: half of what is free now, in the machine and in the
-/// control group of this process.
+/// The default budget, bytes: half of what is free now.
 pub fn default_budget() -> usize {
+    let free = free_memory().unwrap_or(UNKNOWN);
+    usize::try_from(free / SHARE.1 * SHARE.0).unwrap_or(usize::MAX)
+}
+
+/// Bytes that are free now, in the machine and in the control group of this process; nothing
+/// where the system does not say.
+pub fn free_memory() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| available(&text));
@@ -21,8 +27,7 @@ pub fn default_budget() -> usize {
         (Some(most), Some(used)) => Some(most.saturating_sub(used)),
         _ => None,
     };
-    let free = machine.into_iter().chain(group).min().unwrap_or(UNKNOWN);
-    usize::try_from(free / SHARE.1 * SHARE.0).unwrap_or(usize::MAX)
+    machine.into_iter().chain(group).min()
 }
 
 /// Bytes of `MemAvailable` in `/proc/meminfo`.

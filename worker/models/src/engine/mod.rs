@@ -52,7 +52,7 @@ mod step;
 pub use config::EngineConfig;
 pub use handle::{Engine, EventStream};
 pub use logprobs::TokenLogprob;
-pub use memory::default_budget;
+pub use memory::{default_budget, free_memory};
 pub use metrics::Metrics;
 pub use model::EngineModel;
 pub use request::{EngineRequest, Event, Sink, Summary};

@@ -10,6 +10,7 @@ pub mod advantage;
 pub mod answer;
 pub mod forward;
 pub mod learner;
+mod memory;
 pub mod objective;
 pub mod rollout;
 pub mod run;

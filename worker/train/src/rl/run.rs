@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::learner::{Learner, LearnerConfig};
+use super::memory;
 use super::rollout::{Outcome, Prompt, Rollout, Sampling, Surroundings};
 use super::run_config::RunConfig;
 use super::step::{StepMetrics, Stepper};
@@ -97,13 +98,14 @@ impl Run {
             });
         }
         let folder = ModelFolder::open(model)?;
-        let policy = folder.load_model(&device.clone().autodiff())?;
-        let keeps_near = config.learner.objective.kl_weight != 0.0;
         let learner = LearnerConfig {
             temperature: f64::from(config.step.sampling.temperature),
             max_answer_tokens: config.step.sampling.max_answer_tokens,
             ..config.learner.clone()
         };
+        memory::check(&folder.config, &learner, device)?;
+        let policy = folder.load_model(&device.clone().autodiff())?;
+        let keeps_near = config.learner.objective.kl_weight != 0.0;
         Ok(Self {
             stepper: Stepper {
                 reference: keeps_near.then(|| policy.valid()),

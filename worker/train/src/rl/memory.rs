@@ -1,0 +1,130 @@
+//! What a run needs of a CPU's memory, estimated before it starts.
+
+use burn::tensor::Device;
+use illumine_models::Qwen3Config;
+use illumine_models::engine::free_memory;
+use illumine_models::qwen3::weights::weight_specs;
+
+use super::learner::LearnerConfig;
+use crate::error::{Result, TrainError};
+use crate::lanes::Lanes;
+
+/// Bytes of a number.
+const F32: u64 = 4;
+/// Copies of the weights: the policy's, the engine's that writes, the sum of gradients and
+/// two moments.
+const COPIES: u64 = 5;
+/// Tokens of a prompt; most are shorter.
+const PROMPT: usize = 128;
+
+/// Refuses a run that does not fit into the memory that is free on a CPU. What a GPU has
+/// free is not known here.
+///
+/// # Errors
+/// [`TrainError::Config`] with both numbers and what to lower.
+pub fn check(model: &Qwen3Config, learner: &LearnerConfig, device: &Device) -> Result<()> {
+    match free_memory().filter(|_| *device == Device::flex()) {
+        Some(free) => fits(model, learner, Lanes::of(device).count(), free),
+        None => Ok(()),
+    }
+}
+
+fn fits(model: &Qwen3Config, learner: &LearnerConfig, lanes: usize, free: u64) -> Result<()> {
+    let needs = estimate(model, learner, lanes);
+    if needs <= free {
+        return Ok(());
+    }
+    let least = LearnerConfig {
+        tokens_per_micro_batch: 1,
+        ..learner.clone()
+    };
+    let (gigabytes, weights) = (
+        |bytes: u64| bytes as f64 / 1e9,
+        of_weights(model, learner, lanes),
+    );
+    let remedy = match estimate(model, &least, lanes) <= free {
+        true => "lower `tokens_per_micro_batch`",
+        false if weights <= free => "lower `max_answer_tokens`, or train on a machine with more",
+        false => "its weights, gradients and moments alone do not fit: take a smaller model",
+    };
+    Err(TrainError::Config {
+        field: "model",
+        reason: format!(
+            "the run needs about {:.1} GB of memory, {:.1} of them for weights and optimizer, and \
+             {:.1} GB are free: {remedy}",
+            gigabytes(needs),
+            gigabytes(weights),
+            gigabytes(free),
+        ),
+    })
+}
+
+/// Bytes of a run at its largest: weights and all that is kept of them, and what each lane
+/// keeps of a micro-batch from its way forward for its way back.
+fn estimate(model: &Qwen3Config, learner: &LearnerConfig, lanes: usize) -> u64 {
+    // A longer answer has a micro-batch to itself.
+    let width = learner.max_answer_tokens.saturating_add(PROMPT);
+    let tokens = learner.tokens_per_micro_batch.max(width) as u64;
+    let heads = model.num_attention_heads + 2 * model.num_key_value_heads;
+    // Norms and residuals; queries, keys, values and their rotations; scores and their
+    // softmax; the gate, its activation and the product.
+    let layer = 8 * model.hidden_size
+        + 4 * heads * model.head_dim
+        + 3 * model.num_attention_heads * width
+        + 4 * model.intermediate_size;
+    let of_token = model.num_hidden_layers * layer + 3 * model.vocab_size;
+    of_weights(model, learner, lanes) + lanes as u64 * tokens * of_token as u64 * F32
+}
+
+fn of_weights(model: &Qwen3Config, learner: &LearnerConfig, lanes: usize) -> u64 {
+    let count: usize = weight_specs(model)
+        .iter()
+        .map(|spec| spec.shape.iter().product::<usize>())
+        .sum();
+    let reference = u64::from(learner.objective.kl_weight != 0.0);
+    // Each lane holds gradients of its own.
+    (COPIES + reference + lanes as u64) * count as u64 * F32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The demo policy's shape.
+    fn demo() -> Qwen3Config {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/demo-policy");
+        let folder = illumine_models::load::ModelFolder::open(std::path::Path::new(path));
+        folder.unwrap().config
+    }
+
+    #[test]
+    fn the_estimate_is_near_what_was_measured() {
+        // 1.64 GB resident in a step of two lanes, of which 0.25 GB are program, tools and
+        // pictures; 4,096 tokens a micro-batch, answers of at most 400.
+        let learner = LearnerConfig {
+            max_answer_tokens: 400,
+            ..LearnerConfig::default()
+        };
+        let estimate = estimate(&demo(), &learner, 2) as f64 / 1e9;
+        assert!((1.0..3.0).contains(&estimate), "{estimate}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_what_to_lower() {
+        let learner = LearnerConfig::default();
+        let demo = demo();
+        fits(&demo, &learner, 2, 8 << 30).unwrap();
+        let refusal = |free: u64| {
+            let error = fits(&demo, &learner, 2, free).unwrap_err();
+            assert_eq!(error.code(), "train_config_invalid");
+            error.to_string()
+        };
+        assert!(refusal(1 << 30).contains("`tokens_per_micro_batch`"));
+        assert!(refusal(100 << 20).contains("`max_answer_tokens`"));
+        let words = refusal(10 << 20);
+        assert!(
+            words.contains("smaller model") && words.contains("GB are free"),
+            "{words}"
+        );
+    }
+}
