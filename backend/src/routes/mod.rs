@@ -1,6 +1,7 @@
 //! The routes; one resource a file.
 
 pub mod capabilities;
+pub mod datasets;
 pub mod documents;
 mod following;
 pub mod generations;
@@ -35,6 +36,7 @@ pub fn configure(config: &mut ServiceConfig) {
                 .configure(capabilities::configure)
                 .configure(queue::configure)
                 .configure(training_runs::configure)
+                .configure(datasets::configure)
                 .configure(keys::configure)
                 .configure(session::configure),
         )

@@ -13,8 +13,8 @@ use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    capabilities, documents, generations, get, health, images, inputs, keys, queue, redraw,
-    resource, session, training_runs,
+    capabilities, datasets, documents, generations, get, health, images, inputs, keys, queue,
+    redraw, resource, session, training_runs,
 };
 use crate::auth::COOKIE;
 use crate::error::codes;
@@ -55,6 +55,11 @@ const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline';
         training_runs::one::delete,
         training_runs::policy::show,
         training_runs::policy::clear,
+        datasets::create::create,
+        datasets::list::list,
+        datasets::one::get_one,
+        datasets::rows::rows,
+        datasets::one::delete,
         session::who,
         session::sign_in,
         session::sign_out,
