@@ -15,6 +15,7 @@ use crate::state::training::dataset::{complaint, page, suggested_name};
 #[derive(Clone, Copy)]
 struct Desk {
     name: RwSignal<String>,
+    suggested: StoredValue<String>,
     files: RwSignal<Vec<web_sys::File>, LocalStorage>,
     dragging: RwSignal<bool>,
     /// Share that is sent; none while nothing is.
@@ -25,16 +26,23 @@ struct Desk {
 
 impl Desk {
     fn add(self, files: &web_sys::FileList) {
+        let was_empty = self.files.with_untracked(Vec::is_empty);
         let new = (0..files.length()).filter_map(|at| files.get(at));
         self.files.update(|all| all.extend(new));
         self.files_wrong.set(None);
         let first = self
             .files
             .with_untracked(|all| all.first().map(web_sys::File::name));
-        if let Some(first) = first
-            && self.name.read_untracked().trim().is_empty()
+        let name = self.name.get_untracked();
+        // A name that nobody typed follows the files.
+        let is_free = name.trim().is_empty() || name == self.suggested.get_value();
+        if was_empty
+            && is_free
+            && let Some(first) = first
         {
-            self.name.set(suggested_name(&first));
+            let name = suggested_name(&first);
+            self.suggested.set_value(name.clone());
+            self.name.set(name);
         }
     }
 
@@ -81,6 +89,7 @@ impl Desk {
 pub fn UploadForm() -> impl IntoView {
     let desk = Desk {
         name: RwSignal::new(String::new()),
+        suggested: StoredValue::new(String::new()),
         files: RwSignal::new_local(Vec::new()),
         dragging: RwSignal::new(false),
         sending: RwSignal::new(None),
