@@ -214,3 +214,40 @@ async fn narrow_and_dark(system: &System, id: &str) {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_trains_on_uploaded_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), "rows.jsonl", &good_rows());
+    let system = System::start(&[]).await.unwrap();
+    let _worker = system.worker("worker").await.unwrap();
+    let part = reqwest::multipart::Part::bytes(std::fs::read(file).unwrap());
+    let form = reqwest::multipart::Form::new()
+        .text("name", "Lighthouses")
+        .part("file", part.file_name("rows.jsonl"));
+    let request = reqwest::Client::new().post(system.url("/api/v1/datasets"));
+    let request = request.bearer_auth(&system.key).multipart(form);
+    let made: Value = request.send().await.unwrap().json().await.unwrap();
+    let body = json!({
+        "name": "on lighthouses", "dataset": [made["id"]],
+        "settings": {
+            "steps": 1, "prompts_per_step": 2, "samples": 2, "max_answer_tokens": 40,
+            "samples_every": 1, "validate_every": 0, "most_excluded": 1.0,
+        },
+    });
+    let (status, run) = system.post("/api/v1/training-runs", &body).await.unwrap();
+    assert_eq!(status, 202, "{run}");
+    let path = format!("/api/v1/training-runs/{}", run["id"].as_str().unwrap());
+    let mut now = Value::Null;
+    for _ in 0..1_500 {
+        now = system.get(&path).await.unwrap();
+        if ["succeeded", "failed"].contains(&now["job"]["status"].as_str().unwrap()) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(now["job"]["status"], "succeeded", "{now}");
+    let samples = system.get(&format!("{path}/samples")).await.unwrap();
+    let prompt = samples["items"][0]["prompt"].as_str().unwrap();
+    assert!(prompt.contains("lighthouse"), "{prompt}");
+}
