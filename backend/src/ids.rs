@@ -1,5 +1,6 @@
 //! Ids in paths: a malformed one is a 400, an unknown one a 404.
 
+use illumine_types::dataset::DatasetId;
 use illumine_types::{ApiKeyId, BlobKey, JobId, JobKind};
 
 use crate::error::{ApiError, Result};
@@ -26,6 +27,14 @@ pub fn drawing_job(text: &str) -> Result<JobId> {
 /// `invalid_id` if it is none.
 pub fn training_run(text: &str) -> Result<JobId> {
     of_kinds(text, &[JobKind::TrainingRun])
+}
+
+/// A dataset's id: `demo` or an uploaded one's.
+///
+/// # Errors
+/// `invalid_id` if it is none.
+pub fn dataset(text: &str) -> Result<DatasetId> {
+    DatasetId::parse(text).map_err(|error| invalid("id", error))
 }
 
 /// Steps done, as a checkpoint's path names it.

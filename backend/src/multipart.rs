@@ -109,6 +109,6 @@ async fn collect(part: &mut Field, field: &str, limit: usize, left: &mut usize) 
     Ok(bytes.freeze())
 }
 
-fn broken(error: &MultipartError) -> ApiError {
+pub(crate) fn broken(error: &MultipartError) -> ApiError {
     ApiError::InvalidMultipart(format!("the form could not be read: {error}"))
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use illumine_config::Config;
 use illumine_store::Store;
 use illumine_types::capability::Limits;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::attempts::Attempts;
 use crate::metrics::Metrics;
 use crate::pictures::Pictures;
+use crate::routes::datasets::Demo;
 
 /// Shared by all of the server's threads; cloning is cheap.
 #[derive(Clone, Debug)]
@@ -28,6 +29,10 @@ pub struct State {
     /// Submissions stored at a time: beyond it they wait here, in order, rather
     /// than as ever more connections to the object store.
     pub submitting: Arc<Semaphore>,
+    /// Uploaded datasets checked and stored at a time.
+    pub uploading: Arc<Semaphore>,
+    /// The rows that come with the program, once somebody asked.
+    pub demo: Arc<OnceCell<Demo>>,
     /// Documents turned into HTML or archives at a time.
     pub rendering: Arc<Semaphore>,
     /// Fires when the server stops: live streams end.
@@ -49,6 +54,8 @@ impl State {
             metrics: Metrics::new()?,
             attempts: Arc::default(),
             submitting: Arc::new(Semaphore::new(64)),
+            uploading: Arc::new(Semaphore::new(1)),
+            demo: Arc::default(),
             rendering: Arc::new(Semaphore::new(4)),
             stopping: CancellationToken::new(),
         })

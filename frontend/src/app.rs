@@ -15,8 +15,8 @@ use crate::browser;
 use crate::components::frame::{Rail, SkipLink, TopBar};
 use crate::components::status::{Loading, Trouble};
 use crate::pages::{
-    ComparePage, ComposePage, DocumentPage, GalleryPage, NewRunPage, NotFoundPage, RunPage,
-    SignInPage, TrainingPage,
+    ComparePage, ComposePage, DatasetPage, DatasetsPage, DocumentPage, GalleryPage, NewRunPage,
+    NotFoundPage, RunPage, SignInPage, TrainingPage,
 };
 
 /// How often the queue's length and the tools are asked for.
@@ -158,6 +158,8 @@ fn Pages() -> impl IntoView {
             <Route path=path!("/training") view=TrainingPage/>
             <Route path=path!("/training/new") view=NewRunPage/>
             <Route path=path!("/training/compare") view=ComparePage/>
+            <Route path=path!("/training/datasets") view=DatasetsPage/>
+            <Route path=path!("/training/datasets/:id") view=DatasetPage/>
             <Route path=path!("/training/:id") view=RunPage/>
         </FlatRoutes>
     }

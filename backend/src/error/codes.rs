@@ -50,6 +50,7 @@ table! {
     MISSING_FIELD = "missing_field", UNPROCESSABLE_ENTITY, "A field is missing";
     UNKNOWN_FIELD = "unknown_field", UNPROCESSABLE_ENTITY, "There is no such field";
     INVALID_IMAGE = "invalid_image", UNPROCESSABLE_ENTITY, "A picture cannot be used";
+    INVALID_DATASET = "invalid_dataset", UNPROCESSABLE_ENTITY, "A dataset cannot be used";
     URL_REFUSED = "url_refused", UNPROCESSABLE_ENTITY, "An address may not be fetched";
     URL_FAILED = "url_failed", UNPROCESSABLE_ENTITY, "An address could not be fetched";
     TOO_MANY_ATTEMPTS = "too_many_attempts", TOO_MANY_REQUESTS, "Too many failed sign-ins";

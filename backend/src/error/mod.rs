@@ -72,6 +72,8 @@ pub enum ApiError {
     UnknownField { field: String, detail: String },
     #[error("{detail}")]
     InvalidImage { field: String, detail: String },
+    #[error("{0}")]
+    InvalidDataset(String),
     #[error("{detail}")]
     UrlRefused { field: String, detail: String },
     #[error("{detail}")]
@@ -146,6 +148,7 @@ impl ApiError {
             Self::MissingField { .. } => codes::MISSING_FIELD,
             Self::UnknownField { .. } => codes::UNKNOWN_FIELD,
             Self::InvalidImage { .. } => codes::INVALID_IMAGE,
+            Self::InvalidDataset(_) => codes::INVALID_DATASET,
             Self::UrlRefused { .. } => codes::URL_REFUSED,
             Self::UrlFailed { .. } => codes::URL_FAILED,
             Self::TooManyAttempts { .. } => codes::TOO_MANY_ATTEMPTS,
@@ -174,6 +177,7 @@ impl ApiError {
             Self::PayloadTooLarge { field, .. } => field.as_deref(),
             Self::InvalidId { field, .. } => Some(field),
             Self::InvalidHeader { name, .. } => Some(name),
+            Self::InvalidDataset(_) => Some("file"),
             Self::InvalidCursor => Some("cursor"),
             Self::InvalidEventId(_) => Some("last_event_id"),
             _ => None,

@@ -1,6 +1,7 @@
 //! The routes; one resource a file.
 
 pub mod capabilities;
+pub mod datasets;
 pub mod documents;
 mod following;
 pub mod generations;
@@ -37,6 +38,7 @@ pub fn configure(config: &mut ServiceConfig) {
                 .configure(queue::configure)
                 .configure(training_runs::configure)
                 .configure(rewards::configure)
+                .configure(datasets::configure)
                 .configure(keys::configure)
                 .configure(session::configure),
         )

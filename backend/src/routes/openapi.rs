@@ -13,8 +13,8 @@ use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    capabilities, documents, generations, get, health, images, inputs, keys, queue, redraw,
-    resource, rewards, session, training_runs,
+    capabilities, datasets, documents, generations, get, health, images, inputs, keys, queue,
+    redraw, resource, rewards, session, training_runs,
 };
 use crate::auth::COOKIE;
 use crate::error::codes;
@@ -57,6 +57,11 @@ const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline';
         training_runs::policy::show,
         training_runs::policy::clear,
         rewards::score,
+        datasets::create::create,
+        datasets::list::list,
+        datasets::one::get_one,
+        datasets::rows::rows,
+        datasets::one::delete,
         session::who,
         session::sign_in,
         session::sign_out,

@@ -3,8 +3,13 @@
 use std::cell::{Cell, RefCell};
 
 use gloo_net::http::{Request, Response};
+use js_sys::Promise;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{FormData, ProgressEvent, XmlHttpRequest};
 
 use super::{ApiError, BASE};
 use crate::browser;
@@ -84,15 +89,51 @@ async fn accept(answer: Result<Response, gloo_net::Error>) -> Result<Response, A
     }
     let status = answer.status();
     let body = answer.text().await.unwrap_or_default();
+    Err(refused(&answer.url(), status, &body))
+}
+
+fn refused(url: &str, status: u16, body: &str) -> ApiError {
     // Signing in with a wrong key is an error of its own page.
-    if status == 401 && !answer.url().ends_with("/session") {
+    if status == 401 && !url.ends_with("/session") {
         ON_SIGNED_OUT.with(|slot| {
             if let Some(act) = slot.borrow().as_ref() {
                 act();
             }
         });
     }
-    Err(ApiError::refused(status, &body))
+    ApiError::refused(status, body)
+}
+
+/// Sends a large form; `progress` hears of the share that has been sent, 0 to 1, which
+/// `fetch` does not tell.
+pub async fn send_form<T: DeserializeOwned>(
+    url: &str,
+    form: &FormData,
+    progress: impl Fn(f64) + 'static,
+) -> Result<T, ApiError> {
+    let request = XmlHttpRequest::new().map_err(ApiError::from_js)?;
+    request.open("POST", url).map_err(ApiError::from_js)?;
+    let heard = Closure::<dyn Fn(ProgressEvent)>::new(move |event: ProgressEvent| {
+        if event.total() > 0.0 {
+            progress(event.loaded() / event.total());
+        }
+    });
+    let upload = request.upload().map_err(ApiError::from_js)?;
+    upload.set_onprogress(Some(heard.as_ref().unchecked_ref()));
+    let ended = Promise::new(&mut |resolve, _| request.set_onloadend(Some(&resolve)));
+    request
+        .send_with_opt_form_data(Some(form))
+        .map_err(ApiError::from_js)?;
+    JsFuture::from(ended).await.map_err(ApiError::from_js)?;
+    let status = request.status().unwrap_or(0);
+    let body = request.response_text().ok().flatten().unwrap_or_default();
+    match status {
+        0 => Err(ApiError::Unreachable),
+        200..300 => {
+            serde_json::from_str(&body).map_err(|error| ApiError::Unreadable(error.to_string()))
+        }
+        _ => Err(refused(url, status, &body)),
+    }
 }
 
 fn note_clock(answer: &Response) {

@@ -1,11 +1,13 @@
 //! `/api/v1`, one function a call. Same origin; the session is a cookie.
 
 mod client;
+mod datasets;
 mod error;
 mod events;
 mod training;
 
 pub use client::{on_signed_out, server_now_ms};
+pub use datasets::{dataset, dataset_rows, datasets, delete_dataset, upload_dataset};
 pub use error::ApiError;
 pub use events::{Connection, EventStream};
 pub use training::{

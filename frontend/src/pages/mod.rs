@@ -12,4 +12,4 @@ pub use document::DocumentPage;
 pub use gallery::GalleryPage;
 pub use not_found::NotFoundPage;
 pub use sign_in::SignInPage;
-pub use training::{ComparePage, NewRunPage, RunPage, TrainingPage};
+pub use training::{ComparePage, DatasetPage, DatasetsPage, NewRunPage, RunPage, TrainingPage};

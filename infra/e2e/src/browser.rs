@@ -16,6 +16,8 @@ pub struct Browser {
     driver: Child,
 }
 
+/// Below, pixels, a window is as wide as this and a phone's screen is emulated.
+const NARROWEST_WINDOW: u32 = 500;
 const LIMIT: Duration = Duration::from_secs(30);
 
 impl Browser {
@@ -48,7 +50,11 @@ impl Browser {
         if dark {
             arguments.push("--blink-settings=preferredColorScheme=0".into());
         }
-        let options = json!({"goog:chromeOptions": {"args": arguments}});
+        let mut options = json!({"goog:chromeOptions": {"args": arguments}});
+        if width < NARROWEST_WINDOW {
+            let screen = json!({"width": width, "height": height, "pixelRatio": 1.0});
+            options["goog:chromeOptions"]["mobileEmulation"] = json!({"deviceMetrics": screen});
+        }
         let capabilities = options.as_object().cloned().unwrap_or_default();
         for _ in 0..100 {
             let connected = ClientBuilder::new(HttpConnector::new())

@@ -22,6 +22,9 @@ pub enum StoreError {
         status: u16,
         detail: String,
     },
+    /// A file of this machine cannot be read or written.
+    #[error("this machine's disk failed: {0}")]
+    Disk(String),
     /// What was asked for does not exist.
     #[error("there is no {what} `{id}`")]
     NotFound { what: &'static str, id: String },
@@ -74,6 +77,7 @@ impl StoreError {
             Self::Redis(_) => "redis_error",
             Self::S3Unavailable(_) => "s3_unavailable",
             Self::S3Refused { .. } => "s3_refused",
+            Self::Disk(_) => "local_disk",
             Self::NotFound { .. } => "not_found",
             Self::Corrupt { .. } => "stored_object_unreadable",
             Self::IdempotencyConflict { .. } => "idempotency_conflict",

@@ -13,7 +13,7 @@
 //! is lost, [`rebuild`] restores it from S3. Entry points: [`Store::connect`],
 //! then [`Store::jobs`], [`Store::events`], [`Store::documents`],
 //! [`Store::blobs`], [`Store::keys`], [`Store::library`], [`Store::training`],
-//! [`Store::queue`], and [`queue::QueueWorker`] to run jobs.
+//! [`Store::datasets`], [`Store::queue`], and [`queue::QueueWorker`] to run jobs.
 //!
 //! Test alone with `cargo nextest run -p illumine-store`; the tests start their
 //! own `redis-server` and S3 server.
@@ -22,6 +22,7 @@
 pub mod blobs;
 pub mod config;
 mod conn;
+pub mod datasets;
 pub mod documents;
 pub mod error;
 pub mod events;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::blobs::{Blobs, S3};
 use crate::conn::Redis;
+use crate::datasets::Datasets;
 use crate::documents::Documents;
 use crate::events::Events;
 use crate::hub::Hub;
@@ -168,6 +169,14 @@ impl Store {
     #[must_use]
     pub fn library(&self) -> Library {
         Library {
+            store: self.clone(),
+        }
+    }
+
+    /// Datasets that people uploaded.
+    #[must_use]
+    pub fn datasets(&self) -> Datasets {
+        Datasets {
             store: self.clone(),
         }
     }

@@ -16,7 +16,7 @@ pub struct InvalidId {
 
 const ULID_LENGTH: usize = 26;
 
-fn is_ulid(text: &str) -> bool {
+pub(crate) fn is_ulid(text: &str) -> bool {
     // Crockford base 32: no I, L, O, U.
     text.len() == ULID_LENGTH
         && text

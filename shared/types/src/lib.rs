@@ -9,6 +9,7 @@
 
 pub mod api;
 pub mod capability;
+pub mod dataset;
 pub mod document;
 pub mod event;
 pub mod id;

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use illumine_datasets::{Dataset, SplitRule, Summary, generator, write};
+use illumine_datasets::{Dataset, SplitRule, generator, write};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words = |text: &str| text.split_whitespace().count();
     println!(
         "{}",
-        serde_json::to_string_pretty(&Summary::of(&dataset, &words))?
+        serde_json::to_string_pretty(&dataset.summary(&words))?
     );
     Ok(())
 }

@@ -97,6 +97,14 @@ pub enum DatasetError {
         /// In the units of the hook that counted.
         limit: usize,
     },
+    /// More rows than are taken.
+    #[error("{}: the dataset has more than {limit} rows; give it in parts", path.display())]
+    TooManyRows {
+        /// The file in which the limit was passed.
+        path: PathBuf,
+        /// Of all files together.
+        limit: u64,
+    },
     /// Rows that belong to no split, or a share that is none.
     #[error("{}: {reason}; {remedy}", place(path.as_deref(), *row))]
     Split {
@@ -149,9 +157,29 @@ impl DatasetError {
             Self::Field { .. } => "dataset_field_invalid",
             Self::Picture { .. } => "dataset_picture_invalid",
             Self::OverLong { .. } => "dataset_prompt_too_long",
+            Self::TooManyRows { .. } => "dataset_too_many_rows",
             Self::Split { .. } => "dataset_split_invalid",
             Self::Write { .. } => "dataset_write_failed",
         }
+    }
+
+    /// The same about a file of that name: where it lies here is nobody's business.
+    #[must_use]
+    pub fn in_file(mut self, name: &str) -> Self {
+        match &mut self {
+            Self::Io { path, .. }
+            | Self::Format { path, .. }
+            | Self::Empty { path }
+            | Self::Damaged { path, .. }
+            | Self::UnknownColumn { path, .. }
+            | Self::Field { path, .. }
+            | Self::Picture { path, .. }
+            | Self::OverLong { path, .. }
+            | Self::TooManyRows { path, .. }
+            | Self::Write { path, .. } => *path = name.into(),
+            Self::Split { path, .. } => *path = Some(name.into()),
+        }
+        self
     }
 
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {

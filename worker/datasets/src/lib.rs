@@ -15,6 +15,7 @@
 //! | [`read`] | [`read::rows`] streams one file, [`read::load`] takes the whole of it; [`ReadOptions`] |
 //! | [`dataset`], [`split`], [`order`] | [`Dataset`]: rows in two splits, and where each stands in an epoch |
 //! | [`summary`] | [`Summary`]: counts and lengths |
+//! | [`mod@survey`] | [`survey::survey`]: an upload checked, counted and shown, without keeping it |
 //! | [`mod@write`] | [`write::jsonl`], [`write::parquet`] |
 //! | [`generator`], [`demo`] | [`generator::train`], [`generator::test`]: prompts of our own; as files |
 //!
@@ -22,13 +23,13 @@
 //!
 //! ```
 //! # fn main() -> illumine_datasets::Result<()> {
-//! use illumine_datasets::{Dataset, ReadOptions, Split, SplitRule, Summary};
+//! use illumine_datasets::{Dataset, ReadOptions, Split, SplitRule};
 //!
 //! let files = [concat!(env!("CARGO_MANIFEST_DIR"), "/demo/train.parquet")];
 //! let dataset = Dataset::read(&files, &ReadOptions::default(), SplitRule::Column)?;
 //! let thousandth = dataset.at(Split::Train, 7, 1_000).expect("the split has rows");
 //! println!("{}", thousandth.question());
-//! println!("{:?}", Summary::of(&dataset, &|text| text.len()).by_tool);
+//! println!("{:?}", dataset.summary(&|text| text.len()).by_tool);
 //! # Ok(())
 //! # }
 //! ```
@@ -53,6 +54,7 @@ pub mod rng;
 pub mod row;
 pub mod split;
 pub mod summary;
+pub mod survey;
 mod value;
 pub mod write;
 

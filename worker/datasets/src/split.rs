@@ -1,44 +1,10 @@
 //! Which rows are learnt from and which are measured on.
 
-use serde::{Deserialize, Serialize};
+pub use illumine_types::dataset::Split;
 
 use crate::error::{DatasetError, Result};
 use crate::order;
 use crate::row::Row;
-
-/// What a row is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Split {
-    /// Learnt from.
-    Train,
-    /// Measured on.
-    Test,
-}
-
-impl Split {
-    /// The words that files use, for errors.
-    pub const WORDS: &'static str = "use train, or one of test, val, validation, dev, eval";
-
-    /// The word that we write.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Test => "test",
-        }
-    }
-
-    /// The split of a file's word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "train" => Some(Self::Train),
-            "test" | "val" | "validation" | "dev" | "eval" => Some(Self::Test),
-            _ => None,
-        }
-    }
-}
 
 /// How rows are put into splits.
 #[derive(Clone, Copy, Debug, PartialEq)]

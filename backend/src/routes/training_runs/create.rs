@@ -4,6 +4,7 @@ use actix_web::http::header;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use illumine_store::jobs::NewJob;
+use illumine_types::dataset::DatasetId;
 use illumine_types::training::{
     Engine, FieldError, TrainingConfig, TrainingRunAccepted, TrainingRunRequest,
 };
@@ -47,6 +48,7 @@ pub async fn create(
     let mut config = asked.resolve().map_err(field_error)?;
     check_engine(&config)?;
     check_model(&mut config, &state).await?;
+    check_dataset(&config, &state).await?;
     let permit = state
         .submitting
         .acquire()
@@ -105,4 +107,19 @@ async fn check_model(config: &mut TrainingConfig, state: &State) -> Result<()> {
             "there is no such checkpoint; /api/v1/training-runs/{id}/checkpoints lists a run's",
         )),
     }
+}
+
+/// An uploaded dataset must be there; whether a file is, only a worker can tell.
+async fn check_dataset(config: &TrainingConfig, state: &State) -> Result<()> {
+    for name in &config.dataset {
+        let Ok(id) = DatasetId::parse(name) else {
+            continue;
+        };
+        if !id.is_demo() && state.store.datasets().get(&id).await?.is_none() {
+            let detail =
+                format!("there is no dataset `{id}`; /api/v1/datasets lists those there are");
+            return Err(ApiError::value("dataset", detail));
+        }
+    }
+    Ok(())
 }

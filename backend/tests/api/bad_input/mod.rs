@@ -2,6 +2,7 @@
 
 mod addresses;
 mod bodies;
+mod datasets;
 mod fields;
 mod forms;
 mod training;

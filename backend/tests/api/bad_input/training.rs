@@ -36,6 +36,11 @@ fn rows() -> Vec<(Value, &'static str, &'static str)> {
         (with("dataset", json!([])), value, "dataset"),
         (with("dataset", json!(["demo", " "])), value, "dataset"),
         (with("dataset", json!("demo")), value, "dataset"),
+        (
+            with("dataset", json!(["demo", "dat_01J9ZD1N7H0000000000000000"])),
+            value,
+            "dataset",
+        ),
         (with("steps", json!(5)), "unknown_field", "steps"),
         (with("settings", json!([])), value, "settings"),
         (with("settings", json!(null)), value, "settings"),

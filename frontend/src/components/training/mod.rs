@@ -4,10 +4,12 @@ mod badge;
 pub mod chart;
 pub mod compare;
 mod confirm;
+pub mod datasets;
 pub mod form;
 pub mod list;
 mod policy;
 pub mod run;
 mod samples;
 
+pub use confirm::Confirm;
 pub use policy::PolicyInUse;

@@ -2,7 +2,7 @@ use illumine_types::training::TrainingRunRequest;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::NavigateOptions;
-use leptos_router::hooks::use_navigate;
+use leptos_router::hooks::{use_navigate, use_query_map};
 
 use crate::api;
 use crate::browser;
@@ -15,6 +15,10 @@ use crate::components::training::form::{Desk, Head, Settings};
 pub fn NewRunPage() -> impl IntoView {
     browser::set_title("New run");
     let desk = Desk::new();
+    // As a dataset's page sends one here.
+    if let Some(dataset) = use_query_map().read_untracked().get("dataset") {
+        desk.form.update(|form| form.dataset = dataset);
+    }
     provide_context(desk);
     let busy = RwSignal::new(false);
     // The same request sent again after a lost answer must not start twice.

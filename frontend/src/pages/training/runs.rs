@@ -22,6 +22,9 @@ pub fn TrainingPage() -> impl IntoView {
                 <h1>"Training"</h1>
                 <div class="actions">
                     <Show when=move || some.get()><Compare chosen/></Show>
+                    <a class="button" href="/training/datasets" data-testid="datasets-link">
+                        <Icon glyph=Glyph::Documents/>"Datasets"
+                    </a>
                     <a class="button primary" href="/training/new" data-testid="new-run">
                         <Icon glyph=Glyph::Plus/>"New run"
                     </a>

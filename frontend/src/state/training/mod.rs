@@ -2,6 +2,7 @@
 
 pub mod bytes;
 pub mod config;
+pub mod dataset;
 pub mod fields;
 pub mod form;
 pub mod list;

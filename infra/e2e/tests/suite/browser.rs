@@ -27,7 +27,7 @@ The first boats leave before the sun is up, and the gulls follow them out past t
 By noon the quay is quiet again.
 "##;
 
-async fn signed_in(system: &System, browser: &Browser) {
+pub async fn signed_in(system: &System, browser: &Browser) {
     browser.client.goto(&system.url("/")).await.unwrap();
     browser
         .find("key-input")
@@ -46,7 +46,7 @@ async fn signed_in(system: &System, browser: &Browser) {
     browser.find("prompt").await.unwrap();
 }
 
-async fn wait_for_count(browser: &Browser, test_id: &str, count: usize) {
+pub async fn wait_for_count(browser: &Browser, test_id: &str, count: usize) {
     for _ in 0..300 {
         if browser.count(test_id).await.unwrap() == count {
             return;

@@ -3,6 +3,7 @@
 //! Every answer's status is checked here (the library answers `Ok` for a 404),
 //! every request has a time limit, and passing failures are tried again.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -134,6 +135,21 @@ impl S3 {
                     detail: "there is no such bucket".into(),
                 }),
                 Ok(answer) => judge(answer.status_code(), key, answer.as_slice()),
+                Err(error) => passing(error),
+            }
+        })
+        .await
+    }
+
+    /// A file of this machine, in parts if it is large.
+    pub(crate) async fn put_file(&self, key: &str, path: &Path) -> Result<()> {
+        let disk = |error: std::io::Error| StoreError::Disk(format!("{}: {error}", path.display()));
+        self.again(key, || async move {
+            let mut file = tokio::fs::File::open(path).await.map_err(disk)?;
+            match self.patient.put_object_stream(&mut file, key).await {
+                Ok(_) => Ok(Answer::Done(())),
+                Err(S3Error::HttpFailWithBody(status, body)) => judge(status, key, body.as_bytes()),
+                Err(S3Error::Io(error)) => Err(disk(error)),
                 Err(error) => passing(error),
             }
         })

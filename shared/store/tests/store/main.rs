@@ -6,6 +6,7 @@ mod harness;
 mod help;
 
 mod blobs;
+mod datasets;
 mod events;
 mod faults;
 mod jobs;

@@ -120,7 +120,7 @@ impl TrainingConfig {
         if self.dataset.is_empty() || self.dataset.iter().any(|file| file.trim().is_empty()) {
             return Err(FieldError::new(
                 "dataset",
-                "name data: `demo`, or files of rows",
+                "name data: `demo`, an uploaded dataset (`dat_…`), or files of rows",
             ));
         }
         self.settings.validate()?;

@@ -203,7 +203,7 @@ pub struct TrainingConfig {
     pub algorithm: Algorithm,
     /// `demo`, the folder of a model, or `run_…/step-000020` for a run's checkpoint.
     pub model: String,
-    /// `demo`, or files of rows: Parquet or JSONL.
+    /// `demo`, an uploaded dataset (`dat_…`), or files on the worker: Parquet or JSONL.
     pub dataset: Vec<String>,
     pub settings: TrainingSettings,
     pub reward: RewardFactors,

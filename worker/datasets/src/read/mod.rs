@@ -34,6 +34,8 @@ pub struct ReadOptions {
     pub max_pixels: u64,
     /// What pictures' paths are relative to; none for the file's own folder.
     pub folder: Option<PathBuf>,
+    /// What becomes of a picture that is named by its path.
+    pub paths: PicturePaths,
 }
 
 impl Default for ReadOptions {
@@ -45,8 +47,19 @@ impl Default for ReadOptions {
             pictures: PictureCheck::default(),
             max_pixels: MAX_PIXELS,
             folder: None,
+            paths: PicturePaths::default(),
         }
     }
+}
+
+/// What becomes of a picture that is named by its path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PicturePaths {
+    /// It is read from there.
+    #[default]
+    Follow,
+    /// An error: the rows came without their folder.
+    Refuse,
 }
 
 /// What becomes of a column that no reader of ours knows.
@@ -125,19 +138,37 @@ pub fn rows<'a>(
 /// dropping would leave no row.
 pub fn load(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Loaded> {
     let path = path.as_ref();
-    let mut check = length::Check::new(options.length.as_ref());
     let (mut kept, mut numbers) = (Vec::new(), Vec::new());
-    for row in rows(path, options)? {
-        let (number, row) = row?;
-        if check.admit(number, &row.prompt) {
-            kept.push(row);
-            numbers.push(number);
-        }
-    }
-    let over_long = check.finish(path, kept.is_empty())?;
+    let over_long = each(path, options, |number, row| {
+        kept.push(row);
+        numbers.push(number);
+        Ok(())
+    })?;
     Ok(Loaded {
         rows: kept,
         numbers,
         over_long,
     })
+}
+
+/// Hands the rows of a file to `take` as they are read, with their numbers; those with
+/// over-long prompts are left out and counted, or refused.
+///
+/// # Errors
+/// As [`load`]; those of `take`.
+pub fn each(
+    path: &Path,
+    options: &ReadOptions,
+    mut take: impl FnMut(u64, Row) -> Result<()>,
+) -> Result<Option<OverLong>> {
+    let mut check = length::Check::new(options.length.as_ref());
+    let mut none_left = true;
+    for row in rows(path, options)? {
+        let (number, row) = row?;
+        if check.admit(number, &row.prompt) {
+            none_left = false;
+            take(number, row)?;
+        }
+    }
+    check.finish(path, none_left)
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use image::{ImageFormat, ImageReader, Limits};
+use image::codecs::jpeg::JpegEncoder;
+use image::{ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 
 /// A picture that comes with a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub enum PictureCheck {
 /// Why a picture is refused: the reason and what to do.
 pub(crate) type Refused = (String, &'static str);
 
+/// Of 100.
+const THUMBNAIL_QUALITY: u8 = 75;
 const SAME_FOLDER: &str = "write a path relative to the dataset's folder, inside it";
 const REPLACE: &str = "replace the picture or leave the row out";
 const SMALLER: &str = "make the picture smaller or raise the limit";
@@ -86,6 +89,28 @@ impl Picture {
             width,
             height,
         })
+    }
+
+    /// A JPEG of at most `side` pixels each way, on white; none if the picture is damaged
+    /// where it was not looked at.
+    #[must_use]
+    pub fn thumbnail(&self, side: u32) -> Option<Vec<u8>> {
+        let whole = image::load_from_memory(&self.bytes).ok()?;
+        let small = match whole.width().max(whole.height()) > side {
+            true => whole.thumbnail(side, side),
+            false => whole,
+        };
+        let small = small.into_rgba8();
+        let on_white = RgbImage::from_fn(small.width(), small.height(), |x, y| {
+            let [red, green, blue, alpha] = small.get_pixel(x, y).0.map(u32::from);
+            let mix = |colour: u32| ((colour * alpha + 255 * (255 - alpha)) / 255) as u8;
+            Rgb([red, green, blue].map(mix))
+        });
+        let mut jpeg = Vec::new();
+        JpegEncoder::new_with_quality(&mut jpeg, THUMBNAIL_QUALITY)
+            .encode_image(&on_white)
+            .ok()?;
+        Some(jpeg)
     }
 
     /// The bytes as text, for JSON.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use illumine_datasets::generator::{DEMO_SEED, MOST_ALIKE, SOURCE, Shingles, test, train};
-use illumine_datasets::{Dataset, ImageNum, ReadOptions, Row, Split, SplitRule, Summary};
+use illumine_datasets::{Dataset, ImageNum, ReadOptions, Row, Split, SplitRule};
 use illumine_types::ToolKind;
 
 fn both() -> Vec<Row> {
@@ -127,7 +127,7 @@ fn every_tool_every_number_and_their_combinations_occur() {
         assert!(rows.iter().all(|row| row.extra_info.split == Some(split)));
         assert!(rows.iter().all(|row| row.data_source == SOURCE));
         let dataset = Dataset::new(rows, SplitRule::Column).unwrap();
-        let summary = Summary::of(&dataset, &str::len);
+        let summary = dataset.summary(&str::len);
         assert!(summary.rows >= least);
         let share = |count: usize| count as f64 / summary.rows as f64;
         for tool in ToolKind::ALL {

@@ -11,3 +11,4 @@ mod round_trip;
 mod splits;
 mod summary;
 mod support;
+mod survey;

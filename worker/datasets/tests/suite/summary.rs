@@ -10,7 +10,7 @@ fn counts_of_a_small_file() {
     let rows = read::load(fixture("pandas.parquet"), &ReadOptions::default());
     let dataset = Dataset::new(rows.unwrap().rows, SplitRule::Column).unwrap();
     let words = |text: &str| text.split_whitespace().count();
-    let summary = serde_json::to_value(Summary::of(&dataset, &words)).unwrap();
+    let summary = serde_json::to_value(dataset.summary(&words)).unwrap();
     assert_eq!(
         summary,
         serde_json::json!({
@@ -24,7 +24,7 @@ fn counts_of_a_small_file() {
         })
     );
     let back: Summary = serde_json::from_value(summary).unwrap();
-    assert_eq!(back, Summary::of(&dataset, &words));
+    assert_eq!(back, dataset.summary(&words));
 }
 
 #[test]

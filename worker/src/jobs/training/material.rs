@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use illumine_agent::policy::demo;
 use illumine_datasets::{Dataset, ReadOptions, SplitRule};
-use illumine_store::Store;
 use illumine_store::queue::JobFailure;
+use illumine_store::{Store, StoreError};
 use illumine_types::Problem;
-use illumine_types::training::{DEMO_DATASET, DEMO_MODEL, PolicyChoice, TrainingConfig};
+use illumine_types::dataset::DatasetId;
+use illumine_types::training::{DEMO_MODEL, PolicyChoice, TrainingConfig};
 use tempfile::TempDir;
 
 use super::keep::fetch_checkpoint;
@@ -70,33 +71,75 @@ pub async fn checkpoint(store: &Store, choice: &PolicyChoice) -> Result<TempDir,
     Ok(folder)
 }
 
-/// The rows of all files.
-pub async fn dataset(config: &TrainingConfig) -> Result<Dataset, JobFailure> {
-    let names = config.dataset.clone();
-    let read = tokio::task::spawn_blocking(move || read(&names)).await;
-    match read {
+/// The rows of everything that the run names.
+pub async fn dataset(store: &Store, config: &TrainingConfig) -> Result<Dataset, JobFailure> {
+    let refuse = |reason: String| refused("dataset", reason);
+    let here = tempfile::Builder::new().prefix("illumine-rows-").tempdir();
+    let here = here.map_err(|error| refuse(error.to_string()))?;
+    let mut files = Vec::new();
+    for name in &config.dataset {
+        // One folder each: their files are numbered alike.
+        let folder = here.path().join(files.len().to_string());
+        files.extend(named(store, name, &folder).await?);
+    }
+    let read = tokio::task::spawn_blocking(move || read(&files));
+    match read.await {
         Ok(Ok(dataset)) => Ok(dataset),
-        Ok(Err(reason)) => Err(refused("dataset", reason)),
-        Err(error) => Err(refused("dataset", error.to_string())),
+        Ok(Err(reason)) => Err(refuse(reason)),
+        Err(error) => Err(refuse(error.to_string())),
     }
 }
 
-fn read(names: &[String]) -> Result<Dataset, String> {
-    let unpacked = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let mut paths = Vec::new();
-    for name in names {
-        if name != DEMO_DATASET {
-            paths.push(PathBuf::from(name));
-            continue;
-        }
-        for (file, bytes) in illumine_datasets::demo::FILES {
-            let path = unpacked.path().join(file);
-            std::fs::write(&path, bytes).map_err(|error| error.to_string())?;
-            paths.push(path);
-        }
+/// A file of rows, and what people call it.
+struct RowFile {
+    path: PathBuf,
+    name: String,
+}
+
+/// The files of `name`: `demo`, an uploaded dataset, or a file on this worker. What has
+/// to be fetched is put into `folder`.
+async fn named(store: &Store, name: &str, folder: &Path) -> Result<Vec<RowFile>, JobFailure> {
+    let refuse = |reason: String| refused("dataset", reason);
+    let Ok(id) = DatasetId::parse(name) else {
+        return Ok(vec![RowFile {
+            path: PathBuf::from(name),
+            name: name.to_owned(),
+        }]);
+    };
+    let made = tokio::fs::create_dir(folder).await;
+    made.map_err(|error| refuse(error.to_string()))?;
+    if id.is_demo() {
+        let paths = illumine_datasets::demo::unpack(folder);
+        let paths = paths.map_err(|error| refuse(error.to_string()))?;
+        let of = |path: PathBuf| RowFile {
+            name: name.to_owned(),
+            path,
+        };
+        return Ok(paths.into_iter().map(of).collect());
     }
-    Dataset::read(&paths, &ReadOptions::default(), SplitRule::Column)
-        .map_err(|error| error.to_string())
+    let gone = || refuse(format!("the dataset `{id}` is not there any more"));
+    let datasets = store.datasets();
+    let dataset = datasets.get(&id).await?.ok_or_else(gone)?;
+    let paths = match datasets.fetch(&dataset, folder).await {
+        Err(StoreError::NotFound { .. }) => return Err(gone()),
+        paths => paths?,
+    };
+    let files = paths.into_iter().zip(&dataset.files);
+    let files = files.map(|(path, file)| RowFile {
+        path,
+        name: format!("{}, {}", dataset.name, file.name),
+    });
+    Ok(files.collect())
+}
+
+fn read(files: &[RowFile]) -> Result<Dataset, String> {
+    let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
+    Dataset::read(&paths, &ReadOptions::default(), SplitRule::Column).map_err(|error| {
+        let words = error.to_string();
+        files.iter().fold(words, |words, file| {
+            words.replace(&file.path.display().to_string(), &file.name)
+        })
+    })
 }
 
 /// A field of the request that turned out not to be usable here.
@@ -108,20 +151,96 @@ pub fn refused(field: &str, reason: impl Into<String>) -> JobFailure {
 #[cfg(test)]
 mod tests {
     use illumine_datasets::Split;
+    use illumine_store::StoreConfig;
+    use illumine_testkit::{S3_ACCESS_KEY, S3_BUCKET, S3_SECRET_KEY, Servers};
+    use illumine_types::dataset::{self as stored, DatasetFile, Summary};
 
     use super::*;
 
+    const LINE: &str =
+        r#"{"prompt": "p", "extra_info": {"split": "train", "image_num": 0, "tools": []}}"#;
+
+    async fn store() -> (Servers, Store) {
+        let servers = Servers::start().await.unwrap();
+        let config = StoreConfig {
+            redis_url: servers.redis_url(),
+            s3_endpoint: servers.s3_endpoint(),
+            s3_bucket: S3_BUCKET.into(),
+            s3_region: "local".into(),
+            s3_access_key: S3_ACCESS_KEY.into(),
+            s3_secret_key: S3_SECRET_KEY.into(),
+        };
+        let store = Store::connect(&config).await.unwrap();
+        (servers, store)
+    }
+
+    fn of(names: &[&str]) -> TrainingConfig {
+        TrainingConfig {
+            dataset: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..TrainingConfig::default()
+        }
+    }
+
+    /// An uploaded dataset of one file.
+    async fn upload(store: &Store, content: &str) -> DatasetId {
+        let folder = tempfile::tempdir().unwrap();
+        for part in ["files", "rows"] {
+            std::fs::create_dir(folder.path().join(part)).unwrap();
+        }
+        std::fs::write(folder.path().join("files/000.jsonl"), content).unwrap();
+        let file = DatasetFile {
+            name: "rows.jsonl".into(),
+            bytes: content.len() as u64,
+            rows: 1,
+        };
+        let dataset = stored::Dataset {
+            id: DatasetId::generate(),
+            name: "Owls".into(),
+            bytes: file.bytes,
+            files: vec![file],
+            summary: Summary::default(),
+            created_at: None,
+        };
+        store.datasets().put(&dataset, folder.path()).await.unwrap();
+        dataset.id
+    }
+
     #[tokio::test]
     async fn the_demo_data_is_read_and_a_missing_file_is_told() {
-        let config = TrainingConfig::default();
-        let rows = dataset(&config).await.unwrap();
+        let (_servers, store) = store().await;
+        let rows = dataset(&store, &TrainingConfig::default()).await.unwrap();
         assert!(rows.rows_of(Split::Train).count() >= 400);
-        let config = TrainingConfig {
-            dataset: vec!["/nowhere/rows.parquet".into()],
-            ..config
-        };
-        let failure = dataset(&config).await.unwrap_err();
+        let config = of(&["/nowhere/rows.parquet"]);
+        let failure = dataset(&store, &config).await.unwrap_err();
         assert_eq!(failure.problem.field.as_deref(), Some("dataset"));
         assert!(failure.problem.detail.contains("/nowhere/rows.parquet"));
+    }
+
+    #[tokio::test]
+    async fn uploaded_rows_are_fetched_and_those_that_are_gone_are_told() {
+        let (_servers, store) = store().await;
+        let first = upload(&store, &format!("{LINE}\n{LINE}\n")).await;
+        let second = upload(&store, &LINE.replace("train", "test")).await;
+        let here = tempfile::tempdir().unwrap();
+        let file = here.path().join("here.jsonl");
+        std::fs::write(&file, LINE).unwrap();
+        let file = file.to_str().unwrap();
+        let all = of(&[first.as_str(), file, second.as_str()]);
+        let rows = dataset(&store, &all).await.unwrap();
+        assert_eq!(rows.splits.train, [0, 1, 2]);
+        assert_eq!(rows.splits.test, [3]);
+
+        store.datasets().delete(&second).await.unwrap();
+        let failure = dataset(&store, &all).await.unwrap_err();
+        assert_eq!(failure.problem.field.as_deref(), Some("dataset"));
+        assert!(failure.problem.detail.contains(second.as_str()));
+
+        // As another version might have taken it.
+        let odd = upload(&store, &LINE.replace("tools", "tolls")).await;
+        let failure = dataset(&store, &of(&[odd.as_str()])).await.unwrap_err();
+        assert_eq!(failure.problem.field.as_deref(), Some("dataset"));
+        let words = failure.problem.detail;
+        assert!(words.starts_with("Owls, rows.jsonl: row 1: "), "{words}");
+        assert!(words.contains("extra_info.tolls"), "{words}");
     }
 }

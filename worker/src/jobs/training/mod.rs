@@ -54,7 +54,7 @@ pub async fn run(workshop: &Workshop, job: &JobContext) -> Result<(), JobFailure
         .await
         .map_err(kept)?;
     let model = material::model(&job.store, &config.model).await?;
-    let dataset = material::dataset(&config).await?;
+    let dataset = material::dataset(&job.store, &config).await?;
     let around = surroundings(workshop, job, &config, model.path())?;
     let device = illumine_models::device::parse_device(&workshop.config().worker.device)
         .map_err(|error| refused("worker.device", error.to_string()))?;

@@ -1,6 +1,7 @@
 use illumine_types::training::Preset;
 use leptos::prelude::*;
 
+use super::dataset::DatasetChoice;
 use super::desk::{Desk, field_id};
 use crate::components::status::Complaint;
 use crate::state::training::form::RunForm;
@@ -19,7 +20,7 @@ pub fn Head() -> impl IntoView {
             <Text path="model" label="Model"
                 help="demo, a model’s folder, or a checkpoint such as run_…/step-000020"
                 get=|form| form.model.clone() set=|form, text| form.model = text/>
-            <Dataset/>
+            <DatasetChoice/>
         </div>
     }
 }
@@ -133,26 +134,6 @@ fn Text(
                     desk.write(path, |form| set(form, text));
                 }/>
             <p class="help">{help}</p>
-            <Complaint words=mistake/>
-        </div>
-    }
-}
-
-#[component]
-fn Dataset() -> impl IntoView {
-    let desk = expect_context::<Desk>();
-    let mistake = desk.mistake("dataset");
-    view! {
-        <div class="option">
-            <label for="run-dataset">"Data"</label>
-            <textarea id="run-dataset" rows="2" spellcheck="false"
-                aria-invalid=move || mistake.get().is_some().then_some("true")
-                prop:value=move || desk.form.read().dataset.clone()
-                on:input=move |event| {
-                    let text = event_target_value(&event);
-                    desk.write("dataset", |form| form.dataset = text);
-                }></textarea>
-            <p class="help">"demo, or files of rows (Parquet or JSONL), one a line"</p>
             <Complaint words=mistake/>
         </div>
     }

@@ -1,5 +1,6 @@
 //! The form of a new run, part by part.
 
+mod dataset;
 mod desk;
 mod head;
 mod settings;

@@ -1,9 +1,8 @@
 //! `images`: a list of bytes, of structs or of paths.
 
-use std::path::Path;
-
 use super::{At, Fields, take};
 use crate::error::{DatasetError, Result};
+use crate::read::PicturePaths;
 use crate::row::Picture;
 use crate::row::picture::{Refused, bytes_at, bytes_of_base64};
 use crate::value::Value;
@@ -26,14 +25,20 @@ impl At<'_> {
                 reason,
                 remedy,
             };
-            let folder = self.parser.folder;
+            let at_path = |path: &str| match self.parser.options.paths {
+                PicturePaths::Follow => bytes_at(self.parser.folder, path),
+                PicturePaths::Refuse => Err((
+                    format!("is missing: {path:?} is a path, and no files of pictures come along"),
+                    "write the picture into the row: bytes in Parquet, {\"bytes\": \"base64\"} in JSON lines",
+                )),
+            };
             let source = match item {
                 Value::Bytes(bytes) => Ok((bytes, None)),
                 Value::Text(text) if text.starts_with("data:") => {
                     bytes_of_base64(&text).map(|bytes| (bytes, None))
                 }
-                Value::Text(path) => bytes_at(folder, &path).map(|bytes| (bytes, Some(path))),
-                Value::Struct(fields) => from_struct(folder, fields),
+                Value::Text(path) => at_path(&path).map(|bytes| (bytes, Some(path))),
+                Value::Struct(fields) => from_struct(&at_path, fields),
                 other => Err((format!("is {}", other.kind()), REMEDY)),
             };
             let (bytes, path) = source.map_err(refused)?;
@@ -46,7 +51,10 @@ impl At<'_> {
 }
 
 /// As Hugging Face `datasets` stores pictures: bytes with the name they had, or a path.
-fn from_struct(folder: &Path, mut fields: Fields) -> Result<(Vec<u8>, Option<String>), Refused> {
+fn from_struct(
+    at_path: &dyn Fn(&str) -> Result<Vec<u8>, Refused>,
+    mut fields: Fields,
+) -> Result<(Vec<u8>, Option<String>), Refused> {
     const REMEDY: &str = "give it `bytes` or a `path`";
     let path = match take(&mut fields, "path") {
         Value::Null => None,
@@ -56,7 +64,7 @@ fn from_struct(folder: &Path, mut fields: Fields) -> Result<(Vec<u8>, Option<Str
     match (take(&mut fields, "bytes"), path) {
         (Value::Bytes(bytes), path) => Ok((bytes, path)),
         (Value::Text(text), path) => bytes_of_base64(&text).map(|bytes| (bytes, path)),
-        (Value::Null, Some(path)) => bytes_at(folder, &path).map(|bytes| (bytes, Some(path))),
+        (Value::Null, Some(path)) => at_path(&path).map(|bytes| (bytes, Some(path))),
         (Value::Null, None) => Err(("has neither `bytes` nor `path`".to_owned(), REMEDY)),
         (other, _) => Err((format!("its `bytes` are {}", other.kind()), REMEDY)),
     }
