@@ -5,4 +5,5 @@
 mod browser;
 mod documents;
 mod faults;
+mod ray;
 mod training;
