@@ -26,13 +26,11 @@ def score():
     return getattr(module, OVERRIDES["reward.custom_reward_function.name"]), module.Excluded
 
 
-def stop(*_):
-    print("saving nothing: told to stop", flush=True)
-    sys.exit(3)
+TOLD_TO_STOP = []
 
 
 def main():
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, lambda *_: TOLD_TO_STOP.append(True))
     compute_score, excluded = score()
     with open(OVERRIDES["data.train_files"]) as file:
         rows = [json.loads(line) for line in file]
@@ -70,6 +68,9 @@ def main():
         )
         with open(progress, "w") as file:
             file.write(str(step))
+        if TOLD_TO_STOP:
+            print(f"told to stop after step {step}", flush=True)
+            sys.exit(3)
         time.sleep(0.3)
 
 

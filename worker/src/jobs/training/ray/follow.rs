@@ -32,6 +32,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 const LINES: usize = 200;
 /// Lines that tell why a job failed.
 const TAIL: usize = 20;
+/// Characters of Ray's words, where there is no log.
+const LONGEST_REASON: usize = 4_000;
 
 /// One job and what is told of it.
 pub struct Follower {
@@ -134,8 +136,10 @@ impl Follower {
         }
         if self.status != Some(info.status) {
             self.status = Some(info.status);
-            let words = info.message.as_deref().map(log::without_keys);
-            let words = words.map_or_else(String::new, |words| format!(": {words}"));
+            // Its other lines repeat the log.
+            let words = info.message.as_deref().and_then(|said| said.lines().next());
+            let words =
+                words.map_or_else(String::new, |said| format!(": {}", log::without_keys(said)));
             self.info(format!("the job on Ray is {}{words}", info.status.as_str()))
                 .await;
         }
@@ -207,8 +211,6 @@ impl Follower {
         // over, and Resume submits another job.
         self.kept.ended = info.status != Status::Succeeded;
         self.revoke().await?;
-        let said = info.message.as_deref().map(log::without_keys);
-        let said = said.unwrap_or_else(|| "Ray does not say why".into());
         let problem = match info.status {
             Status::Succeeded => {
                 self.info(format!(
@@ -226,16 +228,13 @@ impl Follower {
             Status::Stopped => Problem::new(
                 "ray_job_stopped",
                 "The job was stopped on Ray",
-                format!("{said} Resume goes on from verl's last checkpoint."),
+                "somebody did so; Resume goes on from verl's last checkpoint",
             ),
-            Status::Failed | Status::Pending | Status::Running => {
-                let tail: Vec<String> = self.tail.iter().cloned().collect();
-                Problem::new(
-                    "ray_job_failed",
-                    "The job failed on Ray",
-                    format!("{said}\n{}", tail.join("\n")),
-                )
-            }
+            Status::Failed | Status::Pending | Status::Running => Problem::new(
+                "ray_job_failed",
+                "The job failed on Ray",
+                why(info.message.as_deref(), self.tail.make_contiguous()),
+            ),
         };
         self.alarm = Some(problem.title.clone());
         self.tell().await?;
@@ -394,4 +393,36 @@ impl Follower {
 
 fn said(level: LogLevel, message: String) -> EventKind {
     EventKind::Log { level, message }
+}
+
+/// What Ray says, and the last lines of the log, which Ray's further lines repeat.
+fn why(message: Option<&str>, tail: &[String]) -> String {
+    let said = log::without_keys(message.unwrap_or("Ray does not say why"));
+    if tail.is_empty() {
+        return said.chars().take(LONGEST_REASON).collect();
+    }
+    let first = said.lines().next().unwrap_or_default();
+    let first = first.split(", last available logs").next().unwrap_or(first);
+    format!("{first}. Its log ends with:\n{}", tail.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_once() {
+        let ray = "Job entrypoint command failed with exit code 1, last available logs \
+                   (truncated to 20,000 chars):\nstarting\nOutOfMemory";
+        let tail = ["starting".to_owned(), "OutOfMemory".to_owned()];
+        assert_eq!(
+            why(Some(ray), &tail),
+            "Job entrypoint command failed with exit code 1. Its log ends with:\nstarting\nOutOfMemory"
+        );
+        let early = "runtime_env setup failed:\nKEY=ilm_0123456789abcdefghij";
+        assert_eq!(
+            why(Some(early), &[]),
+            "runtime_env setup failed:\nKEY=ilm_***"
+        );
+    }
 }

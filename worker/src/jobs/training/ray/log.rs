@@ -64,8 +64,8 @@ pub fn read(line: &str) -> Option<Line> {
     // A progress bar overwrites its line.
     let line = line.rsplit('\r').find(|part| !part.trim().is_empty())?;
     let line = without_colours(line);
-    let line = line.trim();
-    let own = without_worker(line);
+    let line = line.trim_end();
+    let own = without_worker(line.trim_start());
     if let Some((step, values)) = marked(own).or_else(|| of_verl(own)) {
         return Some(Line::Step { step, values });
     }
@@ -246,6 +246,7 @@ mod tests {
         assert_eq!(words("Training:  1%|\rTraining:  2%|"), "Training:  2%|");
         assert_eq!(words("step:one - a:1"), "step:one - a:1");
         assert_eq!(words("loading (pid=3) step:1"), "loading (pid=3) step:1");
+        assert_eq!(words("    raise ValueError\n"), "    raise ValueError");
         assert_eq!(read("  \r "), None);
         assert_eq!(words(&"é".repeat(5_000)).chars().count(), LINE);
     }
