@@ -17,6 +17,7 @@ use super::kept::Kept;
 use super::log::{self, Line};
 use super::outage::{Next, Outage};
 use super::points::Points;
+use super::why::why;
 use super::{failed, keep_failure};
 
 const POLL: Duration = Duration::from_secs(1);
@@ -32,8 +33,6 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 const LINES: usize = 200;
 /// Lines that tell why a job failed.
 const TAIL: usize = 20;
-/// Characters of Ray's words, where there is no log.
-const LONGEST_REASON: usize = 4_000;
 
 /// One job and what is told of it.
 pub struct Follower {
@@ -393,36 +392,4 @@ impl Follower {
 
 fn said(level: LogLevel, message: String) -> EventKind {
     EventKind::Log { level, message }
-}
-
-/// What Ray says, and the last lines of the log, which Ray's further lines repeat.
-fn why(message: Option<&str>, tail: &[String]) -> String {
-    let said = log::without_keys(message.unwrap_or("Ray does not say why"));
-    if tail.is_empty() {
-        return said.chars().take(LONGEST_REASON).collect();
-    }
-    let first = said.lines().next().unwrap_or_default();
-    let first = first.split(", last available logs").next().unwrap_or(first);
-    format!("{first}. Its log ends with:\n{}", tail.join("\n"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_is_told_once() {
-        let ray = "Job entrypoint command failed with exit code 1, last available logs \
-                   (truncated to 20,000 chars):\nstarting\nOutOfMemory";
-        let tail = ["starting".to_owned(), "OutOfMemory".to_owned()];
-        assert_eq!(
-            why(Some(ray), &tail),
-            "Job entrypoint command failed with exit code 1. Its log ends with:\nstarting\nOutOfMemory"
-        );
-        let early = "runtime_env setup failed:\nKEY=ilm_0123456789abcdefghij";
-        assert_eq!(
-            why(Some(early), &[]),
-            "runtime_env setup failed:\nKEY=ilm_***"
-        );
-    }
 }

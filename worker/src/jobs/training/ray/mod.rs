@@ -19,6 +19,7 @@ mod outage;
 mod package;
 mod points;
 mod recipe;
+mod why;
 
 use std::time::Duration;
 
