@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use illumine_config::Config;
+use illumine_config::ray::RayUnset;
 use illumine_store::Store;
 use illumine_types::capability::Limits;
 use tokio::sync::{OnceCell, Semaphore};
@@ -23,6 +24,8 @@ pub struct State {
     pub auth: bool,
     pub policy_spec: Arc<str>,
     pub web_dir: Arc<PathBuf>,
+    /// Why no run can be trained on Ray; `None` if one can.
+    pub ray_unset: Option<RayUnset>,
     pub pictures: Pictures,
     pub metrics: Metrics,
     pub attempts: Arc<Attempts>,
@@ -50,6 +53,7 @@ impl State {
             auth: config.auth,
             policy_spec: config.policy.spec.as_str().into(),
             web_dir: Arc::new(config.web_dir.clone()),
+            ray_unset: config.ray().err(),
             pictures: Pictures::new(config, limits)?,
             metrics: Metrics::new()?,
             attempts: Arc::default(),

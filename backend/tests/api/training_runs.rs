@@ -93,6 +93,55 @@ async fn an_accepted_run_is_queued_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn runs_go_to_ray_where_a_cluster_is_configured() {
+    let body = json!({ "name": "far", "preset": "qwen3-4b-grpo" });
+    let app = App::open().await;
+    let refused = json(app.post(RUNS, body.clone()).await).await;
+    assert_eq!(refused["field"], "engine");
+    assert!(
+        refused["detail"].as_str().unwrap().contains("RAY_ADDRESS"),
+        "{refused}"
+    );
+
+    let app = App::with(|config| {
+        config.auth = false;
+        config.ray_address = Some("https://ray.example:8265".into());
+    })
+    .await;
+    let refused = json(app.post(RUNS, body.clone()).await).await;
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(detail.contains("ILLUMINE_PUBLIC_URL"), "{refused}");
+
+    let app = App::with(|config| {
+        config.auth = false;
+        config.ray_address = Some("https://ray.example:8265".into());
+        config.public_url = Some("https://docs.example".into());
+    })
+    .await;
+    // What verl cannot follow is told before anything is queued.
+    for (name, value, field) in [
+        ("preset", json!("demo"), "model"),
+        ("reward", json!({ "llm": 0.9 }), "reward"),
+        ("settings", json!({ "patience": 3 }), "settings.patience"),
+        (
+            "settings",
+            json!({ "minibatches": 7 }),
+            "settings.minibatches",
+        ),
+    ] {
+        let mut body = body.clone();
+        body["engine"] = json!("ray");
+        body[name] = value;
+        let told = problem(app.post(RUNS, body).await).await;
+        let expected = (422, "invalid_value".to_owned(), Some(field.to_owned()));
+        assert_eq!(told, expected);
+    }
+    assert_eq!(app.queued().await, 0);
+    assert_eq!(app.post(RUNS, body).await.status(), 202);
+    assert_eq!(app.queued().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn asking_twice_with_one_key_makes_one_run() {
     let app = App::open().await;
     let first = json(ask(&app, "owls", Some("k-1")).await).await;

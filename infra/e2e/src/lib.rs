@@ -7,8 +7,12 @@
 
 pub mod browser;
 pub mod policy;
+pub mod ray;
+pub mod rewards;
 pub mod system;
 
 pub use browser::Browser;
 pub use policy::{Policy, Script};
+pub use ray::RayHead;
+pub use rewards::Rewards;
 pub use system::{System, Worker};

@@ -327,7 +327,7 @@ pub fn program(name: &str) -> Result<PathBuf> {
 }
 
 /// What `cargo xtask setup` made: named by a variable, else in `.illumine`.
-fn installed(variable: &str, part: &str) -> Result<String> {
+pub(crate) fn installed(variable: &str, part: &str) -> Result<String> {
     let named = std::env::var(variable)
         .ok()
         .filter(|path| !path.is_empty())

@@ -47,6 +47,7 @@ pub fn run(options: &Options) -> Result<()> {
 fn tests(arguments: &[String]) -> Result<()> {
     let python = setup::python::folder().join("bin/python");
     let openai = setup::python::openai_folder().join("bin/python");
+    let ray = setup::python::ray_folder().join("bin/python");
     let library = setup::library::folder();
     let portal = paths::data_dir().join("web");
     // The whole-system tests start these; a test build alone leaves out the
@@ -64,6 +65,7 @@ fn tests(arguments: &[String]) -> Result<()> {
         .args(arguments)
         .env("ILLUMINE_PYTHON", python)
         .env("ILLUMINE_OPENAI_PYTHON", openai)
+        .env("ILLUMINE_RAY_PYTHON", ray)
         .env("ILLUMINE_LIBRARY_DIR", library)
         .env("ILLUMINE_WEB_DIR", portal)
         .run()

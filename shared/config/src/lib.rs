@@ -9,6 +9,7 @@
 
 mod load;
 mod model;
+pub mod ray;
 mod secret;
 pub mod settings;
 

@@ -112,9 +112,21 @@ fn lookup(root: &serde_json::Value, key: &str) -> String {
     let found = key.split('.').try_fold(root, |value, part| value.get(part));
     match found {
         None | Some(serde_json::Value::Null) => "(not set)".into(),
-        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(serde_json::Value::String(text)) => without_password(text),
         Some(serde_json::Value::Array(items)) if items.is_empty() => "(all that are set)".into(),
         Some(other) => other.to_string(),
+    }
+}
+
+/// An address may hold a password.
+fn without_password(text: &str) -> String {
+    match url::Url::parse(text) {
+        Ok(mut url) if url.password().is_some() => {
+            // Fails for addresses without a host alone, which have no password.
+            let _ = url.set_password(Some("***"));
+            url.into()
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -335,6 +347,20 @@ mod tests {
             ("ILLUMINE_LISTEN", "0.0.0.0:80"),
         ]));
         assert!(open.unwrap_err().to_string().contains("loopback"));
+    }
+
+    #[test]
+    fn passwords_in_addresses_are_masked() {
+        let loaded = load(&environment(&[
+            ("RAY_ADDRESS", "https://user:hunter2@ray.example:8265"),
+            ("ILLUMINE_REDIS_URL", "redis://:hunter2@redis.example/"),
+        ]));
+        let report = loaded.unwrap().report();
+        assert!(!report.contains("hunter2"), "{report}");
+        assert!(
+            report.contains("https://user:***@ray.example:8265"),
+            "{report}"
+        );
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The backend's address.
     pub listen: SocketAddr,
+    /// The backend's address as other machines reach it; see [`crate::ray`].
+    pub public_url: Option<String>,
     /// Whether keys are asked for; off is accepted on loopback only.
     pub auth: bool,
     /// Folder of the built portal.
@@ -27,6 +29,7 @@ pub struct Config {
     pub tools: ToolSettings,
     pub llm_judge: Judge,
     pub mllm_judge: Judge,
+    /// Where runs with `engine: ray` are trained; see [`crate::ray`].
     pub ray_address: Option<String>,
     pub mlflow: MlFlow,
     pub worker: WorkerSettings,
@@ -133,6 +136,7 @@ impl Default for Config {
         let data_dir = PathBuf::from(".illumine");
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
             auth: true,
             web_dir: data_dir.join("web"),
             log_json: false,

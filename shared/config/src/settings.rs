@@ -53,6 +53,7 @@ use Kind::{Flag, List, Number, Text};
 pub const SETTINGS: &[Setting] = &[
     row("data_dir", "ILLUMINE_DATA_DIR", Text, "state of an installation: Redis, S3, keys, caches"),
     row("listen", "ILLUMINE_LISTEN", Text, "the backend's address"),
+    row("public_url", "ILLUMINE_PUBLIC_URL", Text, "the backend's address as other machines reach it: where jobs on Ray ask for rewards"),
     row("auth", "ILLUMINE_AUTH", Flag, "`on`, or `off` on loopback only"),
     row("web_dir", "ILLUMINE_WEB_DIR", Text, "folder of the built portal"),
     row("log_json", "ILLUMINE_LOG_JSON", Flag, "logs as JSON, one object a line; `RUST_LOG` chooses what is logged"),
@@ -99,7 +100,7 @@ pub const SETTINGS: &[Setting] = &[
     row("mllm_judge.base_url", "MLLM_JUDGE_BASE_URL", Text, "OpenAI-compatible server of the MLLM judge"),
     row("mllm_judge.model", "MLLM_JUDGE_MODEL_NAME", Text, "its model name"),
     secret("mllm_judge.api_key", "MLLM_JUDGE_API_KEY", "its key"),
-    row("ray_address", "RAY_ADDRESS", Text, "Ray cluster's Jobs API"),
+    row("ray_address", "RAY_ADDRESS", Text, "Ray cluster's Jobs API, `http://host:8265`: trains runs with `engine: ray`"),
     row("mlflow.tracking_uri", "MLFLOW_TRACKING_URI", Text, "MLflow server that training runs send their figures to"),
     secret("mlflow.tracking_token", "MLFLOW_TRACKING_TOKEN", "its token"),
     row("worker.processes", "ILLUMINE_WORKERS", Number, "worker processes that `cargo xtask up` starts"),

@@ -46,5 +46,15 @@ async fn check() -> anyhow::Result<ExitCode> {
             ),
         }
     }
+    match loaded.config.ray() {
+        Ok(target) => println!(
+            "ray: {}, whose jobs ask {} for rewards",
+            target.shown, target.callback
+        ),
+        Err(unset) => println!(
+            "ray: not available: {}; set {}",
+            unset.reason, unset.setting
+        ),
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -46,7 +46,7 @@ pub async fn create(
     let json = body::read_json(&request, payload, SMALL_LIMIT).await?;
     let asked: TrainingRunRequest = validate::json::parse(&json)?;
     let mut config = asked.resolve().map_err(field_error)?;
-    check_engine(&config)?;
+    check_engine(&config, &state)?;
     check_model(&mut config, &state).await?;
     check_dataset(&config, &state).await?;
     let permit = state
@@ -80,12 +80,13 @@ fn field_error(error: FieldError) -> ApiError {
     ApiError::value(field, validate::json::shortened(&error.reason))
 }
 
-fn check_engine(config: &TrainingConfig) -> Result<()> {
-    match config.engine {
-        Engine::Burn => Ok(()),
-        Engine::Ray => Err(ApiError::value(
+fn check_engine(config: &TrainingConfig, state: &State) -> Result<()> {
+    match (config.engine, &state.ray_unset) {
+        (Engine::Burn, _) => Ok(()),
+        (Engine::Ray, None) => config.check_for_ray().map_err(field_error),
+        (Engine::Ray, Some(unset)) => Err(ApiError::value(
             "engine",
-            "this version trains in its own workers and starts nothing on Ray: choose `burn`",
+            format!("set {unset}; or choose `burn`"),
         )),
     }
 }

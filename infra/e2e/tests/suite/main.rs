@@ -6,5 +6,6 @@ mod browser;
 mod datasets;
 mod documents;
 mod faults;
+mod ray;
 mod rewards;
 mod training;

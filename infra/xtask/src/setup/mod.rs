@@ -21,6 +21,7 @@ pub fn for_test() -> Result<()> {
     packages::ensure(packages::TEST)?;
     python::ensure()?;
     python::ensure_openai()?;
+    python::ensure_ray()?;
     library::ensure()
 }
 

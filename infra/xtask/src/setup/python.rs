@@ -1,5 +1,5 @@
-//! Virtual environments with pinned libraries: the code tool's Python, and that
-//! of OpenAI's client, which tests drive our server with.
+//! Virtual environments with pinned libraries: the code tool's Python, that of
+//! OpenAI's client, which tests drive our server with, and that of a Ray head.
 
 use std::path::{Path, PathBuf};
 
@@ -15,16 +15,28 @@ struct Environment {
     name: &'static str,
     /// Its pins.
     requirements: &'static str,
+    /// Those that are installed without what they depend on.
+    alone: Option<&'static str>,
 }
 
 const CODE_TOOL: Environment = Environment {
     name: "python",
     requirements: "worker/tools/src/code/requirements.txt",
+    alone: None,
 };
 
 const OPENAI_CLIENT: Environment = Environment {
     name: "openai-client",
     requirements: "infra/parity/openai_requirements.txt",
+    alone: None,
+};
+
+/// A Ray head, and verl for its configuration alone: what it computes with has
+/// gigabytes.
+const RAY: Environment = Environment {
+    name: "ray",
+    requirements: "infra/ray/requirements.txt",
+    alone: Some("infra/ray/verl_requirements.txt"),
 };
 
 /// The folder of the code tool's environment.
@@ -37,6 +49,11 @@ pub fn openai_folder() -> PathBuf {
     OPENAI_CLIENT.folder()
 }
 
+/// The folder of the environment with Ray.
+pub fn ray_folder() -> PathBuf {
+    RAY.folder()
+}
+
 /// Makes the code tool's environment, or makes it anew when the pins changed.
 pub fn ensure() -> Result<()> {
     CODE_TOOL.ensure()
@@ -47,15 +64,23 @@ pub fn ensure_openai() -> Result<()> {
     OPENAI_CLIENT.ensure()
 }
 
+/// The same for the one with Ray.
+pub fn ensure_ray() -> Result<()> {
+    RAY.ensure()
+}
+
 impl Environment {
     fn folder(&self) -> PathBuf {
         paths::data_dir().join(self.name)
     }
 
     fn ensure(&self) -> Result<()> {
-        let requirements = self.requirements;
-        let wanted =
-            std::fs::read_to_string(paths::root().join(requirements)).context(requirements)?;
+        let read =
+            |file: &str| std::fs::read_to_string(paths::root().join(file)).context(file.to_owned());
+        let mut wanted = read(self.requirements)?;
+        if let Some(alone) = self.alone {
+            wanted += &read(alone)?;
+        }
         let stamp = self.folder().join("illumine-requirements.txt");
         if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
             return Ok(());
@@ -64,20 +89,22 @@ impl Environment {
             bail!("python3 is not installed")
         };
         make(&python, &self.folder())?;
-        program(self.folder().join("bin/python"))
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--requirement",
-                requirements,
-            ])
-            .run()
-            .with_context(|| format!("installing {requirements}"))?;
+        self.install(self.requirements, &[])?;
+        if let Some(alone) = self.alone {
+            self.install(alone, &["--no-deps"])?;
+        }
         std::fs::write(stamp, wanted)?;
         Ok(())
+    }
+
+    fn install(&self, requirements: &str, options: &[&str]) -> Result<()> {
+        program(self.folder().join("bin/python"))
+            .args(["-m", "pip", "install", "--quiet"])
+            .args(["--disable-pip-version-check"])
+            .args(options)
+            .args(["--requirement", requirements])
+            .run()
+            .with_context(|| format!("installing {requirements}"))
     }
 }
 

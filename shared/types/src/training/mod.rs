@@ -5,6 +5,7 @@
 
 mod preset;
 mod progress;
+mod ray;
 mod resolve;
 mod settings;
 #[cfg(feature = "tensorboard")]

@@ -9,6 +9,7 @@ mod keep;
 mod material;
 mod mlflow;
 mod progress;
+mod ray;
 pub(super) mod settings;
 mod stall;
 mod work;
@@ -38,7 +39,7 @@ pub async fn run(workshop: &Workshop, job: &JobContext) -> Result<(), JobFailure
         .validate()
         .map_err(|error| refused(&error.field, error.reason))?;
     if config.engine == Engine::Ray {
-        return Err(refused("engine", "a worker runs `burn` runs alone"));
+        return ray::run(workshop, job, &config).await;
     }
     let scratch = tempfile::Builder::new().prefix("illumine-run-").tempdir();
     let scratch = scratch.map_err(|error| local(&error))?;
