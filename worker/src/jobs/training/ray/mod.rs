@@ -68,7 +68,7 @@ pub async fn run(
     let kept = Kept::load(&job.store, &job.id).await?.current();
     let mut follower = Follower::new(job.clone(), client, keeper, kept, points, config);
     if !follower.kept.submitted {
-        let dataset = material::dataset(config).await?;
+        let dataset = material::dataset(&job.store, config).await?;
         let template = workshop.settings().system_prompt.as_deref();
         let tools: Vec<ToolKind> = workshop
             .tools()

@@ -154,14 +154,20 @@ mod tests {
     use zip::ZipArchive;
 
     use super::*;
-    use crate::jobs::training::material;
 
     fn run() -> JobId {
         JobId::parse("run_01J9ZD1N7H0000000000000000").unwrap()
     }
 
+    fn demo() -> Dataset {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = illumine_datasets::demo::unpack(folder.path()).unwrap();
+        let rule = illumine_datasets::SplitRule::Column;
+        Dataset::read(&paths, &illumine_datasets::ReadOptions::default(), rule).unwrap()
+    }
+
     async fn packed(config: &TrainingConfig) -> Package {
-        let dataset = material::dataset(config).await.unwrap();
+        let dataset = demo();
         package(config, &run(), &dataset, None, &[ToolKind::Code]).unwrap()
     }
 
@@ -196,7 +202,7 @@ mod tests {
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
-        let dataset = material::dataset(&config).await.unwrap();
+        let dataset = demo();
         let all = dataset.rows_of(Split::Train).count();
         assert!(package.left_out > 0, "the demo data has rows with pictures");
         assert_eq!(rows.len() + package.left_out, all);
@@ -219,7 +225,7 @@ mod tests {
     #[tokio::test]
     async fn validation_without_held_out_rows_is_refused() {
         let mut config = Preset::Qwen34bGrpo.config();
-        let mut dataset = material::dataset(&config).await.unwrap();
+        let mut dataset = demo();
         dataset = Dataset::new(
             dataset.rows_of(Split::Train).cloned().collect(),
             illumine_datasets::SplitRule::Column,
