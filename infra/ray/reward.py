@@ -2,8 +2,9 @@
 
 verl calls `compute_score` for each answer (`reward.custom_reward_function`). Tools run
 and judges judge on Illumine's side; this file waits for them. From the environment:
-ILLUMINE_URL, ILLUMINE_API_KEY (none where nobody is asked for one) and
-ILLUMINE_TIME_LIMIT_S, the seconds that an answer's reward may take.
+ILLUMINE_URL, ILLUMINE_API_KEY (none where nobody is asked for one),
+ILLUMINE_TIME_LIMIT_S, the seconds that an answer's reward may take, and
+ILLUMINE_REWARD_FACTORS, the run's as JSON (the paper's where it is not set).
 
 An answer without a reward raises. verl 0.9 then leaves it out of its group and goes on
 with the group's others (it ends the job when a step has none at all; older versions end
@@ -52,6 +53,7 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kw
             "answer": solution_str,
             "image_num": int(extra["image_num"]),
             "tools": [str(tool) for tool in extra["tools"]],
+            "factors": json.loads(os.environ.get("ILLUMINE_REWARD_FACTORS") or "{}"),
         }
     )
     verdict = answer["verdict"]

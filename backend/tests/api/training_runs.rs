@@ -121,7 +121,6 @@ async fn runs_go_to_ray_where_a_cluster_is_configured() {
     // What verl cannot follow is told before anything is queued.
     for (name, value, field) in [
         ("preset", json!("demo"), "model"),
-        ("reward", json!({ "llm": 0.9 }), "reward"),
         ("settings", json!({ "patience": 3 }), "settings.patience"),
         (
             "settings",

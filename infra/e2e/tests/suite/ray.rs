@@ -140,6 +140,7 @@ async fn runs_on_a_ray_head() {
     assert!(asked.iter().all(|(_, question)| {
         question["question"].is_string()
             && question["image_num"].is_i64()
+            && question["factors"]["llm"] == 0.5
             && question["tools"].is_array()
     }));
     assert_eq!(keys(&system).await.len(), 1, "the administrator's alone");

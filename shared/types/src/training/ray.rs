@@ -1,7 +1,7 @@
 //! What of a configuration a run on Ray can follow.
 
 use super::resolve::FieldError;
-use super::settings::{RewardFactors, TrainingConfig};
+use super::settings::TrainingConfig;
 use super::{DEMO_MODEL, PolicyChoice};
 
 impl TrainingConfig {
@@ -29,13 +29,6 @@ impl TrainingConfig {
             return refuse(
                 "model",
                 "a model on Ray has no quotes, backslashes or `$` in its name",
-            );
-        }
-        if self.reward != RewardFactors::default() {
-            return refuse(
-                "reward",
-                "jobs on Ray are scored by `POST /api/v1/rewards`, with the default factors: \
-                 leave `reward` out, or choose the engine `burn`",
             );
         }
         let settings = &self.settings;
@@ -76,14 +69,13 @@ mod tests {
     #[test]
     fn what_verl_cannot_follow_is_refused_by_its_field() {
         type Change = fn(&mut TrainingConfig);
-        let cases: [(&str, Change); 7] = [
+        let cases: [(&str, Change); 6] = [
             ("model", |c| c.model = "demo".into()),
             ("model", |c| {
                 c.model = "run_01J9ZD1N7H0000000000000000/step-000010".into();
             }),
             ("model", |c| c.model = "x' trainer.logger=[wandb]".into()),
             ("model", |c| c.model = "${oc.env:HOME}".into()),
-            ("reward", |c| c.reward.llm = 0.9),
             ("settings.patience", |c| c.settings.patience = 2),
             ("settings.minibatches", |c| c.settings.minibatches = 7),
         ];

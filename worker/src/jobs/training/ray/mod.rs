@@ -142,6 +142,10 @@ async fn send(
         ("ILLUMINE_API_KEY", key.secret),
         ("ILLUMINE_RUN", run.to_string()),
         (
+            "ILLUMINE_REWARD_FACTORS",
+            serde_json::to_string(&config.reward).unwrap_or_default(),
+        ),
+        (
             "ILLUMINE_TIME_LIMIT_S",
             config.settings.time_limit_s.to_string(),
         ),
