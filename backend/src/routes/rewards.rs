@@ -31,8 +31,7 @@ pub fn configure(config: &mut ServiceConfig) {
 /// installation say what it is worth.
 ///
 /// Answers when that is done; nothing of it is kept. `verdict.status` is `excluded` where
-/// a tool's service or a judge failed: such an answer belongs in no group. A caller that
-/// goes away takes its job with it.
+/// a tool's service or a judge failed: such an answer belongs in no group.
 #[utoipa::path(
     post,
     path = "/api/v1/rewards",
@@ -95,7 +94,7 @@ pub async fn score(
     Ok(HttpResponse::Ok().json(found?))
 }
 
-/// A job that nobody asks for once its caller has an answer, or is gone.
+/// A job of which nothing is kept once this value is dropped.
 struct Passing {
     store: Store,
     id: JobId,

@@ -14,7 +14,7 @@ use super::BASE;
 
 /// Every name that the server gives an event; a browser hears only those it
 /// listens for.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "queued",
     "started",
     "text",
@@ -22,6 +22,7 @@ const NAMES: [&str; 12] = [
     "tool_progress",
     "tool_finished",
     "metrics",
+    "scored",
     "log",
     "retrying",
     "completed",

@@ -220,11 +220,16 @@ async fn a_judge_that_fails_excludes_and_the_others_words_are_kept() {
 async fn a_batch_is_scored_at_once_and_in_order() {
     let takes = Duration::from_secs(1);
     let llm = Script::new(move |request, _| {
-        let grade = if request.prompt.contains("bad") { 1 } else { 5 };
+        // No word that the prompt's random marks, in hexadecimal, could spell.
+        let grade = if request.prompt.contains("worse") {
+            1
+        } else {
+            5
+        };
         Reply::SayAfter(takes, format!("Text: {grade}\nImage: {grade}"))
     });
     let scorer = scorer(json!({}), Some(&llm), None);
-    let samples: Vec<Sample> = ["good a", "bad b", "good c", "bad d"]
+    let samples: Vec<Sample> = ["better a", "worse b", "better c", "worse d"]
         .map(illustrated)
         .to_vec();
     let started = tokio::time::Instant::now();
