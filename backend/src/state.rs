@@ -6,11 +6,13 @@ use std::sync::Arc;
 use illumine_config::Config;
 use illumine_config::ray::RayUnset;
 use illumine_store::Store;
+use illumine_store::jobs::{NewJob, Submitted};
 use illumine_types::capability::Limits;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::attempts::Attempts;
+use crate::error::{ApiError, Result};
 use crate::metrics::Metrics;
 use crate::pictures::Pictures;
 use crate::routes::datasets::Demo;
@@ -31,7 +33,7 @@ pub struct State {
     pub attempts: Arc<Attempts>,
     /// Submissions stored at a time: beyond it they wait here, in order, rather
     /// than as ever more connections to the object store.
-    pub submitting: Arc<Semaphore>,
+    submitting: Arc<Semaphore>,
     /// Uploaded datasets checked and stored at a time.
     pub uploading: Arc<Semaphore>,
     /// The rows that come with the program, once somebody asked.
@@ -63,5 +65,18 @@ impl State {
             rendering: Arc::new(Semaphore::new(4)),
             stopping: CancellationToken::new(),
         })
+    }
+
+    /// Stores and queues a job, in its turn.
+    ///
+    /// # Errors
+    /// `idempotency_conflict`; or a store is away.
+    pub async fn submit(&self, new: NewJob) -> Result<Submitted> {
+        let _permit = self
+            .submitting
+            .acquire()
+            .await
+            .map_err(ApiError::internal)?;
+        Ok(self.store.jobs().submit(new).await?)
     }
 }

@@ -61,14 +61,7 @@ pub async fn score(
             "no worker that serves `score` jobs is running (worker.queues)",
         ));
     }
-    let permit = state
-        .submitting
-        .acquire()
-        .await
-        .map_err(ApiError::internal)?;
     let submitted = state
-        .store
-        .jobs()
         .submit(NewJob {
             kind: JobKind::Score,
             owner: caller.owner(),
@@ -79,7 +72,6 @@ pub async fn score(
             inputs,
         })
         .await?;
-    drop(permit);
     let job = Passing {
         store: state.store.clone(),
         id: submitted.job.id,

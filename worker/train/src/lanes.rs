@@ -15,14 +15,23 @@ pub struct Lanes(Vec<ThreadPool>);
 impl Lanes {
     /// One a core on the `flex` device.
     pub fn of(device: &Device) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        if *device != Device::flex() || cores < 2 {
+        let number = Self::number(device);
+        if number < 2 {
             return Self::default();
         }
         let single = |_| rayon::ThreadPoolBuilder::new().num_threads(1).build();
-        let pools: Result<_, _> = (0..cores.min(MOST)).map(single).collect();
+        let pools: Result<_, _> = (0..number).map(single).collect();
         // Slower, and the same results.
         pools.map_or_else(|_| Self::default(), Self)
+    }
+
+    /// How many [`Self::of`] makes.
+    pub fn number(device: &Device) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        match *device == Device::flex() {
+            true => cores.min(MOST),
+            false => 1,
+        }
     }
 
     /// How many pieces of work go on at a time, at least 1.

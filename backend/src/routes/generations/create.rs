@@ -50,14 +50,7 @@ pub async fn create(
     check_count(&asked, &files, &state)?;
     check_policy(&asked.options, &state).await?;
     let inputs = pictures::resolve(&state, &mut asked.images, files).await?;
-    let permit = state
-        .submitting
-        .acquire()
-        .await
-        .map_err(ApiError::internal)?;
     let submitted = state
-        .store
-        .jobs()
         .submit(NewJob {
             kind: JobKind::Generation,
             owner: caller.owner(),
@@ -68,7 +61,6 @@ pub async fn create(
             inputs,
         })
         .await?;
-    drop(permit);
     let accepted = Accepted::generation(submitted.job.id, submitted.job.status);
     Ok(HttpResponse::Accepted()
         .insert_header((header::LOCATION, accepted.links.this.as_str()))

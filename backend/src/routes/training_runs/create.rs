@@ -49,14 +49,7 @@ pub async fn create(
     check_engine(&config, &state)?;
     check_model(&mut config, &state).await?;
     check_dataset(&config, &state).await?;
-    let permit = state
-        .submitting
-        .acquire()
-        .await
-        .map_err(ApiError::internal)?;
     let submitted = state
-        .store
-        .jobs()
         .submit(NewJob {
             kind: JobKind::TrainingRun,
             owner: admin.0.owner(),
@@ -67,7 +60,6 @@ pub async fn create(
             inputs: Vec::new(),
         })
         .await?;
-    drop(permit);
     let accepted = TrainingRunAccepted::new(submitted.job.id, submitted.job.status);
     Ok(HttpResponse::Accepted()
         .insert_header((header::LOCATION, accepted.links.this.as_str()))

@@ -1,5 +1,7 @@
 //! The reward as a service, by a real worker with the embedded tools.
 
+use std::time::{Duration, Instant};
+
 use illumine_e2e::System;
 use serde_json::{Value, json};
 
@@ -53,8 +55,15 @@ async fn an_answer_is_drawn_and_scored() {
     assert_eq!(half["pictures"][1]["outcome"]["status"], "failed");
 
     // Nothing of it is kept.
-    let jobs = system.get("/api/v1/generations").await.unwrap();
-    assert_eq!(jobs["items"], json!([]), "{jobs}");
+    let begun = Instant::now();
+    loop {
+        let jobs = system.get("/api/v1/generations?kind=score").await.unwrap();
+        if jobs["items"] == json!([]) {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{jobs}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

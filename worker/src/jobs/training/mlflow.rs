@@ -52,8 +52,10 @@ impl MlFlow {
     /// Nothing where no server is named.
     pub fn of(settings: &Settings, job: &JobId) -> Option<Self> {
         let server = settings.tracking_uri.as_deref()?.trim_end_matches('/');
+        let http = Client::builder().timeout(LIMIT).build();
+        let http = http.inspect_err(|error| tracing::error!(%error, "no client for MLflow"));
         Some(Self {
-            http: Client::builder().timeout(LIMIT).build().ok()?,
+            http: http.ok()?,
             server: server.to_owned(),
             token: settings.tracking_token.clone(),
             job: job.clone(),
@@ -200,8 +202,13 @@ impl MlFlow {
     }
 
     fn error(&self, reason: impl std::fmt::Display) -> MlFlowError {
+        // An address may hold a password.
+        let server = reqwest::Url::parse(&self.server).map_or_else(
+            |_| "MLFLOW_TRACKING_URI".to_owned(),
+            |url| url.origin().ascii_serialization(),
+        );
         MlFlowError {
-            server: self.server.clone(),
+            server,
             reason: reason.to_string(),
         }
     }

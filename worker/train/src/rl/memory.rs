@@ -24,7 +24,7 @@ const PROMPT: usize = 128;
 /// [`TrainError::Config`] with both numbers and what to lower.
 pub fn check(model: &Qwen3Config, learner: &LearnerConfig, device: &Device) -> Result<()> {
     match free_memory().filter(|_| *device == Device::flex()) {
-        Some(free) => fits(model, learner, Lanes::of(device).count(), free),
+        Some(free) => fits(model, learner, Lanes::number(device), free),
         None => Ok(()),
     }
 }

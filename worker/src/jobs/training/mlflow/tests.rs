@@ -147,10 +147,14 @@ async fn an_outage_is_told_once_and_made_up_for() {
     assert_eq!(metrics(&server), [(1, 0.25), (2, 0.5), (3, 0.75)]);
 
     let nobody = Settings {
-        tracking_uri: Some("http://127.0.0.1:9".into()),
+        tracking_uri: Some("http://us:hunter2@127.0.0.1:9".into()),
         tracking_token: None,
     };
     let mut mlflow = MlFlow::of(&nobody, &job).unwrap();
-    assert!(mlflow.log(&config, &values(1, 0.1)).await.is_some());
+    let told = mlflow.log(&config, &values(1, 0.1)).await.unwrap();
+    assert!(
+        told.contains("127.0.0.1:9") && !told.contains("hunter2"),
+        "{told}"
+    );
     assert!(MlFlow::of(&Settings::default(), &job).is_none());
 }

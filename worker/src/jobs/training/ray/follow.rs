@@ -49,6 +49,8 @@ pub struct Follower {
     alarm: Option<String>,
     status: Option<Status>,
     log_at: Instant,
+    /// There are steps that the queue has not heard of.
+    moved: bool,
     tail: VecDeque<String>,
 }
 
@@ -83,6 +85,7 @@ impl Follower {
             alarm: None,
             status: None,
             log_at: now,
+            moved: false,
             tail: VecDeque::new(),
         }
     }
@@ -198,6 +201,7 @@ impl Follower {
         }
         self.publish(&events).await;
         if has_figures {
+            self.moved = true;
             self.tell().await?;
         }
         self.kept.log_bytes = at;
@@ -348,18 +352,20 @@ impl Follower {
     }
 
     /// Where the run stands, for lists.
-    async fn tell(&self) -> Result<(), JobFailure> {
+    async fn tell(&mut self) -> Result<(), JobFailure> {
         let (progress, best) = self.points.progress();
         let step = self.kept.step;
         let summary = progress.summary(step, &best, self.alarm.clone());
         self.keeper.summary(&summary).await.map_err(keep_failure)?;
         let update = JobUpdate {
             progress: Some((step as f64 / self.steps.max(1) as f64).min(1.0) as f32),
+            settled: self.moved,
             ..JobUpdate::default()
         };
         let (id, attempt) = (&self.job.id, self.job.attempt);
-        if let Err(error) = self.job.store.jobs().update(id, attempt, update).await {
-            tracing::warn!(job = %id, %error, "progress not noted");
+        match self.job.store.jobs().update(id, attempt, update).await {
+            Ok(()) => self.moved = false,
+            Err(error) => tracing::warn!(job = %id, %error, "progress not noted"),
         }
         Ok(())
     }
