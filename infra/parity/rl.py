@@ -85,38 +85,41 @@ def run(spec, answers):
     steps = []
     for step in range(STEPS):
         batch = answers[step * ANSWERS : (step + 1) * ANSWERS]
-        ids = padded([a["ids"] for a in batch])
-        places = torch.arange(ids.shape[1] - 1).unsqueeze(0)
-        first = torch.tensor([[a["prompt_tokens"] - 1] for a in batch])
-        last = torch.tensor([[len(a["ids"]) - 2] for a in batch])
-        mask = ((places >= first) & (places <= last)).float()
-        spread = lambda name: padded([[0.0] * (a["prompt_tokens"] - 1) + a[name] for a in batch])
-        whole = lambda values: torch.nn.functional.pad(values, (0, mask.shape[1] - values.shape[1]))
-        old, reference = whole(spread("old_logp")), whole(spread("reference"))
-        advantages = torch.tensor([[a["advantage"]] for a in batch]).expand_as(mask)
-        logits = model(ids).logits[:, :-1] / spec.get("temperature", 1.0)
-        every = torch.log_softmax(logits, -1)
-        logp = every.gather(-1, ids[:, 1:].unsqueeze(-1)).squeeze(-1)
-        entropy = -(every.exp() * every).sum(-1)
-        loss, clipped = policy_loss(spec, logp, old, advantages, mask)
-        loss = loss - spec.get("entropy", 0.0) * aggregate(entropy, mask, spec["agg"])
-        kl = divergence(spec.get("estimate", "k3"), logp, reference)
-        loss = loss + spec.get("kl", 0.0) * aggregate(kl, mask, spec["agg"])
-        optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-        optimizer.step()
-        steps.append(
-            {
-                "loss": loss.item(),
-                "grad_norm": norm.item(),
-                "entropy": masked_mean(entropy, mask).item(),
-                "kl": masked_mean(kl, mask).item(),
-                "clip_share": clipped.item(),
-                "moved": masked_mean(old - logp, mask).item(),
-            }
-        )
+        steps.append(update(model, list(model.parameters()), optimizer, spec, batch))
     return steps, {n: p.detach().contiguous() for n, p in model.named_parameters()}
+
+
+def update(model, learnt, optimizer, spec, batch):
+    """One update of `learnt` from the answers of `batch`, and what it says."""
+    ids = padded([a["ids"] for a in batch])
+    places = torch.arange(ids.shape[1] - 1).unsqueeze(0)
+    first = torch.tensor([[a["prompt_tokens"] - 1] for a in batch])
+    last = torch.tensor([[len(a["ids"]) - 2] for a in batch])
+    mask = ((places >= first) & (places <= last)).float()
+    spread = lambda name: padded([[0.0] * (a["prompt_tokens"] - 1) + a[name] for a in batch])
+    whole = lambda values: torch.nn.functional.pad(values, (0, mask.shape[1] - values.shape[1]))
+    old, reference = whole(spread("old_logp")), whole(spread("reference"))
+    advantages = torch.tensor([[a["advantage"]] for a in batch]).expand_as(mask)
+    logits = model(input_ids=ids).logits[:, :-1] / spec.get("temperature", 1.0)
+    every = torch.log_softmax(logits, -1)
+    logp = every.gather(-1, ids[:, 1:].unsqueeze(-1)).squeeze(-1)
+    entropy = -(every.exp() * every).sum(-1)
+    loss, clipped = policy_loss(spec, logp, old, advantages, mask)
+    loss = loss - spec.get("entropy", 0.0) * aggregate(entropy, mask, spec["agg"])
+    kl = divergence(spec.get("estimate", "k3"), logp, reference)
+    loss = loss + spec.get("kl", 0.0) * aggregate(kl, mask, spec["agg"])
+    optimizer.zero_grad()
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(learnt, CLIP)
+    optimizer.step()
+    return {
+        "loss": loss.item(),
+        "grad_norm": norm.item(),
+        "entropy": masked_mean(entropy, mask).item(),
+        "kl": masked_mean(kl, mask).item(),
+        "clip_share": clipped.item(),
+        "moved": masked_mean(old - logp, mask).item(),
+    }
 
 
 def make_answers():

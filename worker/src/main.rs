@@ -18,8 +18,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+fn main() -> ExitCode {
+    // Before the first thread: all others inherit it.
+    illumine_models::denormals::flush();
+    run()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn run() -> ExitCode {
     let options = commands::Options::parse();
     logging::start(options.log_json, options.log_level());
     match commands::run(options).await {

@@ -1,5 +1,9 @@
 //! `cargo xtask demo-rl`: teaches the demo policy by reinforcement learning on this
 //! machine, and measures what that was good for on held-out prompts.
+//!
+//! First the policy learns by example how prompts of this kind are answered, with pictures of
+//! any choice; then, by rewards alone, which choice a prompt wants. The gain is that of the
+//! second part.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -30,12 +34,23 @@ pub fn run(options: &Options) -> Result<()> {
     // Of the workspace as a whole, so that dependencies are built once.
     cargo("build")
         .args(["--release", "--workspace", "--bin", "illumine"])
+        .args(["--bin", "demo-models"])
         .run()?;
+    let release = paths::target_dir().join("release");
     let out = options.out.clone();
     let out = out.unwrap_or_else(|| paths::target_dir().join("demo-rl"));
     let begun = Instant::now();
-    program(paths::target_dir().join("release/illumine"))
-        .args(["train", "--config", RECIPE, "--out"])
+    let start = out.join("start");
+    if !start.join("config.json").is_file() {
+        program(release.join("demo-models"))
+            .args(["form", "--out"])
+            .args([&start])
+            .run()?;
+    }
+    program(release.join("illumine"))
+        .args(["train", "--config", RECIPE, "--model"])
+        .args([&start])
+        .args(["--out"])
         .args([&out])
         .env(
             "ILLUMINE_PYTHON",

@@ -36,6 +36,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod constrain;
+pub mod denormals;
 pub mod device;
 pub mod engine;
 pub mod error;

@@ -35,6 +35,9 @@ pub struct Options {
     /// Folder for metrics, samples and checkpoints
     #[arg(long, value_name = "FOLDER", required_unless_present = "print_config")]
     out: Option<PathBuf>,
+    /// The policy's folder, in place of the file's
+    #[arg(long, value_name = "FOLDER")]
+    model: Option<PathBuf>,
     /// Where to compute: flex, libtorch, cuda:0 …
     #[arg(long)]
     device: Option<String>,
@@ -87,7 +90,10 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         options.config.unwrap_or_default(),
         options.out.unwrap_or_default(),
     );
-    let file = read(&path)?;
+    let mut file = read(&path)?;
+    if let Some(model) = options.model {
+        file.model = model;
+    }
     let dataset = Dataset::read(&file.dataset, &ReadOptions::default(), SplitRule::Column)?;
     let device = parse_device(&config.worker.device)?;
     let around = surroundings(&config, &file, &out).await?;

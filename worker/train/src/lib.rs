@@ -9,7 +9,7 @@
 //! - [`corpus`]: prompts and documents made from templates, for the demo policy;
 //! - [`tokenizer`]: trains and writes a byte-level BPE with its chat template;
 //! - [`sft`]: supervised fine-tuning with checkpoints that resume exactly;
-//! - [`rl`]: reinforcement learning by GRPO and GSPO;
+//! - [`rl`]: reinforcement learning by GRPO and GSPO; [`lora`]: of low-rank changes;
 //! - [`painter`]: pictures with captions, and edits, from a seed; [`picture_model`]: a
 //!   model that draws and edits them; [`picture_eval`]: whether it does;
 //! - [`picture_vae`]: an autoencoder of pictures; [`optim`]: AdamW over any module;
@@ -23,6 +23,7 @@ pub mod corpus;
 pub mod error;
 pub mod evaluate;
 pub mod lanes;
+pub mod lora;
 pub mod optim;
 pub mod painter;
 pub mod picture_eval;

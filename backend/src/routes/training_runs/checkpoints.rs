@@ -85,7 +85,7 @@ pub async fn choose(
     params(
         ("id" = String, Path),
         ("step" = u64, Path, description = "Steps done"),
-        ("file" = String, Path, description = "One of the checkpoint's `files`"),
+        ("file" = String, Path, description = "One of the checkpoint's `files`; a slash in it is written `%2F`"),
     ),
     responses(
         (status = 200, description = "The file", content(
@@ -117,7 +117,7 @@ pub async fn file(
         .get_stream(&run_key(&job.id, &key))
         .await;
     match stored {
-        Ok(stored) => Ok(attachment(&name, stored)),
+        Ok(stored) => Ok(attachment(&name.replace('/', "-"), stored)),
         Err(StoreError::NotFound { .. }) => Err(unknown()),
         Err(error) => Err(error.into()),
     }

@@ -46,6 +46,11 @@ const AGGREGATIONS: Kind = Choice(&[
     ),
 ]);
 
+const ACTIVATIONS: Kind = Choice(&[
+    ("keep", "Kept for the way back"),
+    ("recompute", "Computed again"),
+]);
+
 const ADVANTAGE_SCALES: Kind = Choice(&[
     ("deviation", "Deviation of the group"),
     ("none", "Nothing (Dr. GRPO)"),
@@ -122,6 +127,18 @@ pub const GROUPS: [Group; 7] = [
                 "Until the peak",
             ),
             field(
+                "settings.lora_rank",
+                Whole,
+                "LoRA rank",
+                "Learns low-rank changes of it; 0 learns the weights",
+            ),
+            field(
+                "settings.lora_alpha",
+                Number,
+                "LoRA alpha",
+                "The changes count alpha / rank times",
+            ),
+            field(
                 "settings.weight_decay",
                 Number,
                 "Weight decay",
@@ -150,6 +167,12 @@ pub const GROUPS: [Group; 7] = [
                 Whole,
                 "Tokens at once",
                 "Through the model, padding included; less needs less memory",
+            ),
+            field(
+                "settings.activations",
+                ACTIVATIONS,
+                "Activations",
+                "Computing them again needs less memory and more time",
             ),
         ],
     },

@@ -18,7 +18,8 @@ pub use progress::{
 };
 pub use resolve::{FieldError, TrainingRunRequest};
 pub use settings::{
-    AdvantageScale, Aggregation, Algorithm, Engine, RewardFactors, TrainingConfig, TrainingSettings,
+    Activations, AdvantageScale, Aggregation, Algorithm, Engine, RewardFactors, TrainingConfig,
+    TrainingSettings,
 };
 
 /// The data that comes with the program, as `dataset` names it.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::settings::{
-    Aggregation, Algorithm, Engine, RewardFactors, TrainingConfig, TrainingSettings,
+    Activations, Aggregation, Algorithm, Engine, RewardFactors, TrainingConfig, TrainingSettings,
 };
 
 /// What a request starts from.
@@ -102,6 +102,7 @@ fn paper(model: &str, algorithm: Algorithm) -> TrainingConfig {
         learning_rate: 1e-6,
         warmup_steps: 10,
         tokens_per_micro_batch: 16384,
+        activations: Activations::Recompute,
         time_limit_s: 1800,
         checkpoint_every: 20,
         validate_every: 20,

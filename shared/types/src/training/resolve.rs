@@ -135,7 +135,7 @@ impl TrainingSettings {
     /// The first field that cannot be used.
     pub fn validate(&self) -> Result<(), FieldError> {
         let settings = self;
-        let counts: [(&str, u64, u64, u64); 13] = [
+        let counts: [(&str, u64, u64, u64); 14] = [
             ("steps", settings.steps, 1, 1_000_000),
             (
                 "prompts_per_step",
@@ -174,6 +174,7 @@ impl TrainingSettings {
                 4096,
             ),
             ("warmup_steps", settings.warmup_steps, 0, 1_000_000),
+            ("lora_rank", settings.lora_rank.into(), 0, 1024),
         ];
         for (field, value, least, most) in counts {
             if !(least..=most).contains(&value) {
@@ -181,8 +182,9 @@ impl TrainingSettings {
                 return Err(FieldError::new(format!("settings.{field}"), reason));
             }
         }
-        let numbers: [(&str, f64, f64, f64); 8] = [
+        let numbers: [(&str, f64, f64, f64); 9] = [
             ("learning_rate", settings.learning_rate, 0.0, 0.1),
+            ("lora_alpha", settings.lora_alpha, 1e-3, 1e4),
             ("weight_decay", settings.weight_decay, 0.0, 10.0),
             ("max_grad_norm", settings.max_grad_norm, 1e-6, 1e6),
             ("clip_low", settings.clip_low, 0.0, 1.0),
@@ -299,6 +301,14 @@ mod tests {
                 "settings.temperature",
             ),
             (json!({"settings": {"dual_clip": 1}}), "settings.dual_clip"),
+            (
+                json!({"settings": {"lora_rank": 2000}}),
+                "settings.lora_rank",
+            ),
+            (
+                json!({"settings": {"lora_alpha": 0}}),
+                "settings.lora_alpha",
+            ),
             (
                 json!({"settings": {"lerning_rate": 1}}),
                 "settings.lerning_rate",

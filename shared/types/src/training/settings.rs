@@ -64,6 +64,18 @@ pub enum AdvantageScale {
     None,
 }
 
+/// What becomes of a layer's activations between the way forward and the way back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Activations {
+    /// They are kept.
+    #[default]
+    Keep,
+    /// They are computed again, a layer at a time: less memory, about a third more time.
+    Recompute,
+}
+
 /// Numbers of a run. What a request leaves out, its preset fills.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -83,6 +95,11 @@ pub struct TrainingSettings {
     pub learning_rate: f64,
     /// Steps until the peak.
     pub warmup_steps: u64,
+    /// Rank of the low-rank changes (LoRA) that are learnt in place of the weights,
+    /// 0..=1024; 0 for the weights themselves.
+    pub lora_rank: u32,
+    /// The changes count `lora_alpha / lora_rank` times.
+    pub lora_alpha: f64,
     /// Pull of matrices towards zero.
     pub weight_decay: f64,
     /// The most that the norm of all gradients may be.
@@ -107,6 +124,8 @@ pub struct TrainingSettings {
     pub minibatches: u32,
     /// Tokens that go through the model at once, padding included.
     pub tokens_per_micro_batch: u32,
+    /// Between the way forward and the way back.
+    pub activations: Activations,
     /// Answers after so many seconds are cut off and left out of their groups.
     pub time_limit_s: u64,
     /// The share of answers without a reward beyond which the run stops: a judge or a
@@ -139,6 +158,8 @@ impl Default for TrainingSettings {
             temperature: 1.0,
             learning_rate: 1e-5,
             warmup_steps: 5,
+            lora_rank: 0,
+            lora_alpha: 32.0,
             weight_decay: 0.01,
             max_grad_norm: 1.0,
             clip_low: 0.2,
@@ -151,6 +172,7 @@ impl Default for TrainingSettings {
             epochs: 1,
             minibatches: 1,
             tokens_per_micro_batch: 4096,
+            activations: Activations::Keep,
             time_limit_s: 600,
             most_excluded: 0.5,
             seed: 1,

@@ -79,6 +79,36 @@ pub fn test(seed: u64) -> Result<Vec<Row>> {
     )
 }
 
+/// A prompt of the training side, and what the text that it asks for is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Briefing {
+    /// What the user writes.
+    pub prompt: String,
+    /// Pictures that come with it.
+    pub pictures: usize,
+    /// "pumpkin soup with ginger"; of a picture, the thing that it shows.
+    pub topic: &'static str,
+}
+
+/// Prompt number `index` of `seed`, of the training side's topics: one of far more than a
+/// dataset holds, for teaching how such prompts are answered before it is learnt which
+/// answer is a good one.
+pub fn briefing(seed: u64, index: u64) -> Briefing {
+    let topics = topic::train();
+    let topic = &topics[order::at(seed, index, topics.len())];
+    let mut rng = Rng::new(seed, index);
+    let rule = RULES[rng.below(RULES.len())];
+    let draft = Draft::write(&mut rng, rule, topic, &scene::TRAIN);
+    Briefing {
+        prompt: draft.text,
+        pictures: usize::from(draft.scene.is_some()),
+        topic: match draft.scene {
+            Some(scene) => scene.thing.noun(),
+            None => topic.name,
+        },
+    }
+}
+
 fn rows(
     seed: u64,
     split: Split,

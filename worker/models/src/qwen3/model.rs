@@ -32,6 +32,13 @@ pub struct Qwen3 {
     frequencies: Frequencies,
 }
 
+/// Positions and mask as layers use them.
+#[derive(Clone, Debug)]
+pub struct Around {
+    rotary: Rotary,
+    bias: Tensor<5>,
+}
+
 impl Qwen3 {
     /// Fresh weights on `device` (an autodiff device for training).
     pub fn init(config: &Qwen3Config, device: &Device) -> Self {
@@ -80,11 +87,38 @@ impl Qwen3 {
         positions: Option<Tensor<2, Int>>,
         mask: Option<Tensor<4, Bool>>,
     ) -> Tensor<3> {
+        let around = self.around(&input_ids, positions, mask);
+        let mut x = self.embedded(input_ids);
+        for index in 0..self.layers.len() {
+            x = self.layer(index, x, &around);
+        }
+        self.norm.forward(x)
+    }
+
+    /// What each layer of [`Self::hidden_states`] is told beside its states.
+    pub fn around(
+        &self,
+        input_ids: &Tensor<2, Int>,
+        positions: Option<Tensor<2, Int>>,
+        mask: Option<Tensor<4, Bool>>,
+    ) -> Around {
         let [_, tokens] = input_ids.dims();
         let device = input_ids.device();
-        let bias = mask.map_or_else(|| causal_bias(0, tokens, &device), score_bias);
         let positions = positions.unwrap_or_else(|| arange(0, tokens, &device));
-        self.run(input_ids, positions, Some(bias), None)
+        Around {
+            rotary: Rotary::new(positions, &self.frequencies),
+            bias: mask.map_or_else(|| causal_bias(0, tokens, &device), score_bias),
+        }
+    }
+
+    /// States `[batch, tokens, hidden]` before the first layer.
+    pub fn embedded(&self, input_ids: Tensor<2, Int>) -> Tensor<3> {
+        self.embed_tokens.forward(input_ids)
+    }
+
+    /// Layer `index` alone; the last one's states go through `norm`.
+    pub fn layer(&self, index: usize, x: Tensor<3>, around: &Around) -> Tensor<3> {
+        self.layers[index].forward(x, &around.rotary, Some(&around.bias), None)
     }
 
     /// Final states `[batch, tokens, hidden]` of new tokens that follow what

@@ -1,7 +1,7 @@
 //! What a run makes, between its folder here and S3.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -152,9 +152,7 @@ impl Keeper {
         let folder = checkpoint_folder(step);
         let path = self.folder.join(&folder);
         let mut files = Vec::new();
-        let mut entries = tokio::fs::read_dir(&path).await.map_err(io(&path))?;
-        while let Some(entry) = entries.next_entry().await.map_err(io(&path))? {
-            let name = entry.file_name().to_string_lossy().into_owned();
+        for name in files_of(&path).await? {
             let bytes = self.put(&format!("{folder}/{name}"), BYTES).await?;
             files.push(CheckpointFile { name, bytes });
         }
@@ -220,8 +218,7 @@ pub async fn fetch_checkpoint(
         .await
         .map_err(io(target))?;
     for file in &checkpoint.files {
-        let plain = Path::new(&file.name).file_name();
-        if plain.is_none_or(|name| name != file.name.as_str()) {
+        if !is_below(&file.name) {
             return Err(unreadable(&file.name, &"is no file's name"));
         }
         let folder = checkpoint_folder(checkpoint.step);
@@ -232,9 +229,37 @@ pub async fn fetch_checkpoint(
             return Err(unreadable(&key, &reason));
         }
         let path = target.join(&file.name);
+        if let Some(folder) = path.parent() {
+            tokio::fs::create_dir_all(folder)
+                .await
+                .map_err(io(folder))?;
+        }
         tokio::fs::write(&path, &bytes).await.map_err(io(&path))?;
     }
     Ok(())
+}
+
+/// Whether a name stays inside the folder that it is joined to.
+fn is_below(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    !name.is_empty() && parts.all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Names of the files in `folder` and in its folders: `adapter/adapter_config.json`.
+async fn files_of(folder: &Path) -> Result<Vec<String>> {
+    let (mut files, mut folders) = (Vec::new(), vec![String::new()]);
+    while let Some(prefix) = folders.pop() {
+        let path = folder.join(&prefix);
+        let mut entries = tokio::fs::read_dir(&path).await.map_err(io(&path))?;
+        while let Some(entry) = entries.next_entry().await.map_err(io(&path))? {
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            match entry.file_type().await.map_err(io(&path))?.is_dir() {
+                true => folders.push(format!("{name}/")),
+                false => files.push(name),
+            }
+        }
+    }
+    Ok(files)
 }
 
 fn unreadable(what: &str, reason: &dyn std::fmt::Display) -> KeepError {
@@ -280,5 +305,21 @@ mod tests {
         assert_eq!(outdated(&kept, 2, Some(2)), [4]);
         assert_eq!(outdated(&kept, 1, None), [6, 4, 2]);
         assert!(outdated(&kept, 4, None).is_empty());
+    }
+
+    #[tokio::test]
+    async fn files_of_folders_are_named_and_none_leaves_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("adapter")).unwrap();
+        for name in ["config.json", "adapter/adapter_config.json"] {
+            std::fs::write(folder.path().join(name), "{}").unwrap();
+        }
+        let mut files = files_of(folder.path()).await.unwrap();
+        files.sort();
+        assert_eq!(files, ["adapter/adapter_config.json", "config.json"]);
+        assert!(files.iter().all(|name| is_below(name)));
+        for name in ["", "../a", "a/../../b", "/etc/passwd", "./a"] {
+            assert!(!is_below(name), "{name}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! From what a run was asked with to what the trainer is told.
 
 use illumine_rewards::{RewardSettings, RewardWeights};
+use illumine_train::lora::LoraOptions;
 use illumine_train::optim::AdamWOptions;
 use illumine_train::rl::{
     Aggregation, Algorithm, LearnerConfig, Objective, RunConfig, Sampling, Scale, StepConfig,
@@ -52,6 +53,12 @@ pub fn run_config(config: &TrainingConfig) -> RunConfig {
                 ..LearnerConfig::default().optimizer
             },
             tokens_per_micro_batch: asked.tokens_per_micro_batch as usize,
+            recompute: asked.activations == training::Activations::Recompute,
+            lora: (asked.lora_rank > 0).then(|| LoraOptions {
+                rank: asked.lora_rank as usize,
+                alpha: asked.lora_alpha,
+                ..LoraOptions::default()
+            }),
             ..LearnerConfig::default()
         },
         learning_rate: asked.learning_rate,
@@ -109,6 +116,13 @@ mod tests {
             assert_eq!(run.steps, config.settings.steps);
             assert_eq!(run.step.sampling.samples, config.settings.samples as usize);
         }
+        let mut low_rank = TrainingConfig::default();
+        low_rank.settings.lora_rank = 8;
+        low_rank.settings.activations = training::Activations::Recompute;
+        let learner = run_config(&low_rank).learner;
+        assert!(learner.recompute);
+        let lora = learner.lora.unwrap();
+        assert_eq!((lora.rank, lora.scale()), (8, 4.0));
         let gspo = run_config(&Preset::Qwen330bA3bGspo.config());
         assert_eq!(gspo.learner.objective, Objective::gspo());
         let grpo = run_config(&Preset::Qwen34bGrpo.config());

@@ -2,6 +2,8 @@
 //! picture models.
 #![allow(missing_docs)]
 
+#[path = "demo_models/form.rs"]
+mod form;
 #[path = "demo_models/images.rs"]
 mod images;
 
@@ -45,6 +47,9 @@ enum Command {
     },
     /// Trains the policy.
     Train(TrainArgs),
+    /// Teaches a policy to answer prompts of the datasets' kind, with pictures of any choice:
+    /// where its reinforcement learning begins.
+    Form(form::FormArgs),
     /// Measures a policy on 200 prompts whose topics training never used.
     Eval(EvalArgs),
     /// The picture models; without a stage, all of them.
@@ -119,10 +124,13 @@ struct TrainArgs {
 }
 
 fn main() -> Result<()> {
+    // Before the first thread: all others inherit it.
+    illumine_models::denormals::flush();
     match Cli::parse().command {
         Some(Command::Corpus(args)) => write_corpus(&args),
         Some(Command::Tokenizer { out }) => train_tokenizer(&out),
         Some(Command::Train(args)) => train(&args),
+        Some(Command::Form(args)) => form::run(&args),
         Some(Command::Eval(args)) => eval(&args),
         Some(Command::Images(args)) => images::run(&args),
         None => everything(),
@@ -201,6 +209,16 @@ fn write_corpus(args: &CorpusArgs) -> Result<()> {
     for index in 0..args.count {
         let example = generator.example(index, Stage::Full);
         writeln!(out, "{}", serde_json::to_string(&example)?)?;
+    }
+    Ok(())
+}
+
+/// Copies the files of `from` into `to`, which is made.
+fn copy_files(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to).with_context(|| to.display().to_string())?;
+    for entry in std::fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
     }
     Ok(())
 }

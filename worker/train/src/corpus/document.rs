@@ -43,7 +43,7 @@ pub fn write(rng: &mut Rng, request: &Request) -> String {
     parts.join("\n\n")
 }
 
-fn title(genre: Genre) -> &'static str {
+pub(super) fn title(genre: Genre) -> &'static str {
     match genre {
         Genre::Report => "A report on",
         Genre::Market => "Market research on",
@@ -58,7 +58,7 @@ fn filled(rng: &mut Rng, sentences: &[&str], topic: &str) -> String {
 }
 
 /// What the document is about, and the plan of its pictures.
-fn opening(rng: &mut Rng, request: &Request) -> String {
+pub(super) fn opening(rng: &mut Rng, request: &Request) -> String {
     let sentences = match request.genre {
         Genre::Market => MARKET_OPENING,
         _ => OPENING,
@@ -79,7 +79,7 @@ fn opening(rng: &mut Rng, request: &Request) -> String {
 
 /// "Figure 2: a bar chart": the plan says it, and the section's heading says it
 /// again, so that following the plan is copying.
-fn caption(request: &Request, index: usize) -> String {
+pub(super) fn caption(request: &Request, index: usize) -> String {
     let picture = request.pictures[index];
     let what = match picture {
         Picture::Edit { parent, effect } => match parent.checked_sub(request.inputs) {
@@ -172,7 +172,7 @@ fn remark(rng: &mut Rng, picture: Picture) -> &'static str {
 }
 
 /// One tag, as JSON on one line.
-fn tag(rng: &mut Rng, request: &Request, picture: Picture) -> String {
+pub(super) fn tag(rng: &mut Rng, request: &Request, picture: Picture) -> String {
     let topic = &request.topic;
     let source = picture.source();
     let (description, params) = match picture {

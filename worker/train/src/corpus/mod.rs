@@ -10,6 +10,7 @@
 
 pub mod chart;
 pub mod document;
+pub mod form;
 pub mod picture;
 pub mod request;
 pub mod rng;

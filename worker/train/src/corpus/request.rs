@@ -35,7 +35,7 @@ pub struct Request {
     pub explicit: bool,
 }
 
-const GENRES: &[Genre] = &[
+pub(super) const GENRES: &[Genre] = &[
     Genre::Report,
     Genre::Report,
     Genre::Market,
@@ -163,7 +163,7 @@ const NO_PICTURES: &[&str] = &[
     " without any images",
 ];
 
-fn mixture(rng: &mut Rng) -> Vec<Picture> {
+pub(super) fn mixture(rng: &mut Rng) -> Vec<Picture> {
     let count = match rng.below(100) {
         0..32 => 1,
         32..72 => 2,
@@ -222,7 +222,7 @@ fn group(mut pictures: Vec<Picture>) -> Vec<Picture> {
     pictures
 }
 
-fn plain(rng: &mut Rng) -> Picture {
+pub(super) fn plain(rng: &mut Rng) -> Picture {
     match rng.below(100) {
         0..36 => Picture::Photo,
         36..62 => Picture::Painting,

@@ -11,6 +11,7 @@ use super::classifier::{Classifier, count};
 use super::labels::{Head, Labels};
 use crate::error::Result;
 use crate::painter::scene::{Medium, Time, Tone, Weather};
+use crate::painter::words;
 use crate::painter::{Edit, EditExample, Painter, SIDE, paint, to_image};
 use crate::picture_model::batch::NEGATIVE_PROMPT;
 
@@ -170,6 +171,22 @@ fn draw<'a>(
     Ok(pictures)
 }
 
+/// What of captions is right in their pictures.
+#[derive(Clone, Debug, Default)]
+pub struct CaptionReport {
+    /// By what was asked.
+    pub questions: Shares,
+    /// The subject, by thing.
+    pub things: Shares,
+}
+
+impl fmt::Display for CaptionReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { questions, things } = self;
+        write!(formatter, "{questions}subject, by thing\n{things}")
+    }
+}
+
 /// Draws `number` held-out captions and counts what is right; `keep` sees each caption
 /// with its picture.
 ///
@@ -181,13 +198,13 @@ pub fn on_captions(
     number: u64,
     device: &Device,
     mut keep: impl FnMut(&str, &RgbImage),
-) -> Result<Shares> {
+) -> Result<CaptionReport> {
     let painter = Painter::held_out(SEED);
     let examples: Vec<_> = (0..number).map(|index| painter.example(index)).collect();
     let captions: Vec<String> = examples.iter().map(|one| one.caption.clone()).collect();
     let pictures = pipelines.generate(&captions)?;
     let seen = classifier.look(&pictures, device)?;
-    let mut shares = Shares::default();
+    let mut report = CaptionReport::default();
     for ((example, seen), picture) in examples.iter().zip(&seen).zip(&pictures) {
         keep(&example.caption, picture);
         let asked = Labels::asked(&example.scene);
@@ -206,11 +223,14 @@ pub fn on_captions(
         ];
         for (name, head) in questions {
             if let Some(is_right) = is_right(head) {
-                shares.add(name, is_right);
+                report.questions.add(name, is_right);
             }
         }
+        if let (Some(object), Some(is_right)) = (example.scene.object, is_right(subject)) {
+            report.things.add(words::names(object.thing)[0], is_right);
+        }
     }
-    Ok(shares)
+    Ok(report)
 }
 
 /// How edits went.

@@ -14,7 +14,7 @@ use super::folders;
 use super::vocabulary;
 use crate::corpus::Rng;
 use crate::error::Result;
-use crate::painter::Painter;
+use crate::painter::{Edit, Painter};
 use crate::picture_eval::labels::Labels;
 
 /// Longer prompts are cut.
@@ -196,7 +196,10 @@ impl<'a> Batches<'a> {
         };
         let mut rows = Vec::with_capacity(size * WINDOW as usize);
         for _ in 0..size * WINDOW as usize {
-            let index = rng.below(self.cache.len() as usize) as u64;
+            let mut index = rng.below(self.cache.len() as usize) as u64;
+            if rng.chance(self.config.hard_examples) && !self.is_hard(index) {
+                index = rng.below(self.cache.len() as usize) as u64;
+            }
             let variant = rng.bits();
             let (prompt, labels) = match self.kind {
                 _ if rng.chance(self.config.dropped_prompts) => {
@@ -221,6 +224,17 @@ impl<'a> Batches<'a> {
         let mut batches: Vec<Vec<Row>> = rows.chunks(size).map(<[Row]>::to_vec).collect();
         rng.shuffle(&mut batches);
         Ok(batches)
+    }
+
+    /// Whether what is learnt last is in an example: a thing, or its change.
+    fn is_hard(&self, index: u64) -> bool {
+        match self.kind {
+            Kind::Generation => self.painter.example(index).scene.object.is_some(),
+            Kind::Edit => matches!(
+                self.painter.edit(index).edit,
+                Edit::Add(_) | Edit::Recolour(_)
+            ),
+        }
     }
 
     fn build(&self, step: u64, rows: &[Row], device: &Device) -> Result<Batch> {

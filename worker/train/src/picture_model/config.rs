@@ -136,6 +136,9 @@ pub struct PictureTraining {
     pub warmup: u64,
     /// Percent of prompts that are left out, for guidance.
     pub dropped_prompts: usize,
+    /// Percent of examples without a thing (of edits: that neither add nor recolour one)
+    /// that give their place to another, since things are learnt last.
+    pub hard_examples: usize,
     /// How much more a thing weighs than what is around it, late in drawing.
     pub focus: f64,
     /// Of the cross-entropy of what prompts ask for.
@@ -160,6 +163,7 @@ impl Default for PictureTraining {
             learning_rate: 6e-3,
             warmup: 150,
             dropped_prompts: 10,
+            hard_examples: 50,
             focus: 3.0,
             attribute_weight: 0.02,
             average_decay: 0.998,

@@ -24,6 +24,7 @@ pub mod folders;
 pub mod model;
 pub mod trainer;
 pub mod vocabulary;
+mod warm;
 
 pub use batch::{Batch, Batches};
 pub use cache::LatentCache;

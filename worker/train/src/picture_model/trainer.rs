@@ -345,6 +345,7 @@ impl PictureTrainer {
 
     /// Teaches the prompt's encoder alone what prompts ask for, over `updates` of
     /// `size` prompts of each kind; `report` hears of the cross-entropy of each kind.
+    /// With `as_it_is` the encoder stays, and only the layer above it learns.
     ///
     /// # Errors
     /// [`TrainError::Diverged`], [`TrainError::Model`].
@@ -353,6 +354,7 @@ impl PictureTrainer {
         material: Material<'_>,
         updates: u64,
         size: usize,
+        as_it_is: bool,
         mut report: impl FnMut(u64, [f64; 2]),
     ) -> Result<()> {
         let config = PictureTraining {
@@ -391,7 +393,9 @@ impl PictureTrainer {
             }
             let done = step as f64 / updates as f64;
             let rate = optim::learning_rate(config.learning_rate, 20, step, done);
-            (self.model, _) = optimizer.apply(self.model.clone(), gradients, rate);
+            if !as_it_is {
+                (self.model, _) = optimizer.apply(self.model.clone(), gradients, rate);
+            }
             let attributes = self.attributes.clone();
             (self.attributes, _) = self.attribute_optimizer.apply(attributes, own, rate);
             report(step, losses);

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use illumine_models::Qwen3;
 
 use crate::sft::batch::MicroBatch;
-use crate::sft::loss::for_learnt;
+use crate::sft::loss::{Places, for_learnt_of};
 
 /// What a policy says of the learnt tokens of a micro-batch, in the order of its places.
 #[derive(Debug)]
@@ -24,8 +24,22 @@ pub fn score(
     temperature: f64,
     device: &Device,
 ) -> Scored {
+    let places = Places::of(batch, device);
+    let hidden = model.hidden_states(places.ids, places.positions, places.mask);
+    score_states(model, hidden, batch, vocab_size, temperature)
+}
+
+/// The same of final states `[rows, width, hidden]` that are there already.
+pub fn score_states(
+    model: &Qwen3,
+    hidden: Tensor<3>,
+    batch: &MicroBatch,
+    vocab_size: usize,
+    temperature: f64,
+) -> Scored {
+    let device = hidden.device();
     let (mut chosen, mut entropies) = (Vec::new(), Vec::new());
-    for_learnt(model, batch, vocab_size, device, |logits, targets| {
+    for_learnt_of(model, hidden, batch, vocab_size, |logits, targets| {
         let [_, count, _] = logits.dims();
         let all = log_softmax(logits / temperature, 2);
         let entropy = (all.clone().exp() * all.clone()).sum_dim(2).neg();
@@ -33,7 +47,7 @@ pub fn score(
         entropies.push(entropy.reshape([count]));
     });
     let join = |parts: Vec<Tensor<1>>| match parts.is_empty() {
-        true => Tensor::zeros([0], device),
+        true => Tensor::zeros([0], &device),
         false => Tensor::cat(parts, 0),
     };
     Scored {

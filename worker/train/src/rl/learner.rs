@@ -1,15 +1,19 @@
 //! Updates of a policy from answers with advantages.
 
+use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
+use illumine_models::qwen3::weights::Slot;
 use illumine_models::{Qwen3, Qwen3Config};
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, Rows, micro_batches};
-use super::forward::{Scored, score};
+use super::forward::{Scored, score, score_states};
 use super::objective::{AnswerTokens, Objective, Sums, Totals, answer_loss};
+use super::recompute;
 use crate::error::{Result, TrainError};
 use crate::lanes::Lanes;
-use crate::optim::{self, AdamWOptions};
+use crate::lora::{self, LoraOptions};
+use crate::optim::AdamWOptions;
 use crate::sft::optimizer::{GradientSum, ModelAdamW};
 
 /// How answers are learnt from.
@@ -26,6 +30,12 @@ pub struct LearnerConfig {
     pub max_answer_tokens: usize,
     /// Tokens, padding included, that go through the model at once.
     pub tokens_per_micro_batch: usize,
+    /// Activations are computed again on the way back, a layer at a time: less memory, and
+    /// about a third more time.
+    pub recompute: bool,
+    /// Low-rank changes are learnt in place of the weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraOptions>,
 }
 
 impl Default for LearnerConfig {
@@ -39,6 +49,8 @@ impl Default for LearnerConfig {
             temperature: 1.0,
             max_answer_tokens: 512,
             tokens_per_micro_batch: 4096,
+            recompute: false,
+            lora: None,
         }
     }
 }
@@ -79,7 +91,8 @@ pub struct UpdateMetrics {
 }
 
 impl Learner {
-    /// Learns on `model`, which lives on an autodiff device over `device`.
+    /// Learns on `model`, which lives on an autodiff device over `device`: its low-rank
+    /// changes where it has any, else every weight.
     pub fn new(
         config: LearnerConfig,
         model: Qwen3,
@@ -148,10 +161,7 @@ impl Learner {
         // Added up in their order: the sum does not depend on the number of lanes.
         for round in all.chunks(self.lanes.count()) {
             let parts = self.lanes.map(round, |lane, rows| {
-                let mut replica = replicas[lane].clone();
-                let (surrogate, part) = self.part(&replica, answers, rows, totals)?;
-                let gradients = GradientSum::of(&mut replica, surrogate.backward());
-                Ok::<_, TrainError>((gradients, part))
+                self.gradients(replicas[lane].clone(), answers, rows, totals)
             });
             for part in parts {
                 let (of_part, part) = part?;
@@ -184,25 +194,47 @@ impl Learner {
     /// The policy with leaves of its own: graphs that share none can be walked at the same
     /// time.
     fn replica(&self) -> Qwen3 {
-        optim::with_weights(self.model.clone(), optim::weights(&self.model))
+        let mut replica = self.model.clone();
+        for slot in lora::trained(&mut replica) {
+            match slot {
+                Slot::Projection(param) | Slot::Embedding(param) => leaf(param),
+                Slot::Scale(param) => leaf(param),
+            }
+        }
+        replica
     }
 
-    /// A micro-batch's part of the loss under `model`, and a tensor with its gradient.
+    /// The gradients of a micro-batch's part of the loss under `model`, and that part.
+    fn gradients(
+        &self,
+        mut model: Qwen3,
+        answers: &[Answer],
+        rows: &Rows,
+        totals: Totals,
+    ) -> Result<(GradientSum, Part)> {
+        let (vocab_size, temperature) = (self.model_config.vocab_size, self.config.temperature);
+        if self.config.recompute {
+            let head = |model: &Qwen3, last: Tensor<3>| {
+                let hidden = model.norm.forward(last);
+                let scored = score_states(model, hidden, &rows.batch, vocab_size, temperature);
+                self.part(scored, answers, rows, totals)
+            };
+            return recompute::gradients(&mut model, &rows.batch, &self.device, head);
+        }
+        let scored = score(&model, &rows.batch, vocab_size, temperature, &self.device);
+        let (surrogate, part) = self.part(scored, answers, rows, totals)?;
+        let gradients = GradientSum::of(&mut model, surrogate.backward());
+        Ok((gradients, part))
+    }
+
+    /// A micro-batch's part of the loss, and a tensor with its gradient.
     fn part(
         &self,
-        model: &Qwen3,
+        scored: Scored,
         answers: &[Answer],
         rows: &Rows,
         totals: Totals,
     ) -> Result<(Tensor<1>, Part)> {
-        let vocab_size = self.model_config.vocab_size;
-        let scored = score(
-            model,
-            &rows.batch,
-            vocab_size,
-            self.config.temperature,
-            &self.device,
-        );
         let logp = read(&scored.logp)?;
         let entropies = read(&scored.entropy)?;
         let (mut slopes, mut weights) = (Vec::new(), Vec::new());
@@ -240,6 +272,12 @@ impl Learner {
         }
         Ok((surrogate, part))
     }
+}
+
+/// Gives `param` a leaf of its own over the same values.
+fn leaf<const D: usize>(param: &mut Param<Tensor<D>>) {
+    let value = Tensor::from_inner(param.val().inner()).require_grad();
+    *param = Param::initialized(param.id, value);
 }
 
 /// Sums of a micro-batch.

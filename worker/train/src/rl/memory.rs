@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 use illumine_models::Qwen3Config;
 use illumine_models::engine::free_memory;
+use illumine_models::lora::sites;
 use illumine_models::qwen3::weights::weight_specs;
 
 use super::learner::LearnerConfig;
@@ -11,9 +12,10 @@ use crate::lanes::Lanes;
 
 /// Bytes of a number.
 const F32: u64 = 4;
-/// Copies of the weights: the policy's, the engine's that writes, the sum of gradients and
-/// two moments.
-const COPIES: u64 = 5;
+/// Copies of the weights: the policy's and the engine's that writes.
+const COPIES: u64 = 2;
+/// Of what is learnt: the sum of gradients and two moments.
+const LEARNT: u64 = 3;
 /// Tokens of a prompt; most are shorter.
 const PROMPT: usize = 128;
 
@@ -43,7 +45,8 @@ fn fits(model: &Qwen3Config, learner: &LearnerConfig, lanes: usize, free: u64) -
         of_weights(model, learner, lanes),
     );
     let remedy = match estimate(model, &least, lanes) <= free {
-        true => "lower `tokens_per_micro_batch`",
+        true if learner.recompute => "lower `tokens_per_micro_batch`",
+        true => "lower `tokens_per_micro_batch`, or set `recompute`",
         false if weights <= free => "lower `max_answer_tokens`, or train on a machine with more",
         false => "its weights, gradients and moments alone do not fit: take a smaller model",
     };
@@ -72,7 +75,12 @@ fn estimate(model: &Qwen3Config, learner: &LearnerConfig, lanes: usize) -> u64 {
         + 4 * heads * model.head_dim
         + 3 * model.num_attention_heads * width
         + 4 * model.intermediate_size;
-    let of_token = model.num_hidden_layers * layer + 3 * model.vocab_size;
+    // Recomputed, the input of each layer and all of one.
+    let of_layers = match learner.recompute {
+        true => model.num_hidden_layers * model.hidden_size + layer,
+        false => model.num_hidden_layers * layer,
+    };
+    let of_token = of_layers + 3 * model.vocab_size;
     of_weights(model, learner, lanes) + lanes as u64 * tokens * of_token as u64 * F32
 }
 
@@ -82,13 +90,33 @@ fn of_weights(model: &Qwen3Config, learner: &LearnerConfig, lanes: usize) -> u64
         .map(|spec| spec.shape.iter().product::<usize>())
         .sum();
     let reference = u64::from(learner.objective.kl_weight != 0.0);
+    let learnt = match &learner.lora {
+        Some(options) => sites(model)
+            .iter()
+            .filter(|site| options.changes(&site.name))
+            .map(|site| (site.input + site.output) * options.rank)
+            .sum(),
+        None => count,
+    };
     // Each lane holds gradients of its own.
-    (COPIES + reference + lanes as u64) * count as u64 * F32
+    let copies = (COPIES + reference) * count as u64;
+    (copies + (LEARNT + lanes as u64) * learnt as u64) * F32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn low_rank_changes_need_less_than_the_weights() {
+        let full = LearnerConfig::default();
+        let low_rank = LearnerConfig {
+            lora: Some(crate::lora::LoraOptions::default()),
+            ..full.clone()
+        };
+        let [full, low_rank] = [full, low_rank].map(|learner| of_weights(&demo(), &learner, 2));
+        assert!(low_rank < full, "{low_rank} and {full}");
+    }
 
     /// The demo policy's shape.
     fn demo() -> Qwen3Config {

@@ -12,6 +12,7 @@ pub mod forward;
 pub mod learner;
 mod memory;
 pub mod objective;
+pub mod recompute;
 pub mod rollout;
 pub mod run;
 pub mod run_config;

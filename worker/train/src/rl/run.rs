@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `metrics.jsonl` | one line a step |
 //! | `samples/step-000010.jsonl` | answers of a step with every part of their scores |
-//! | `checkpoints/step-000010/` | a model folder as `transformers` reads it, with the optimizer's state and the place in the run |
+//! | `checkpoints/step-000010/` | a model folder as `transformers` reads it, with the optimizer's state and the place in the run; of a run that learns low-rank changes, with these worked into the weights |
+//! | `checkpoints/step-000010/adapter/` | and the changes alone, as `peft` reads them |
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,7 @@ use super::run_config::RunConfig;
 use super::step::{StepMetrics, Stepper};
 use super::validation::{Best, Validation};
 use crate::error::{Result, TrainError};
+use crate::lora;
 use crate::optim::{self, learning_rate};
 use crate::sft::checkpoint::{self, folder, latest, prune};
 use crate::sft::metrics;
@@ -33,6 +35,8 @@ use crate::sft::metrics;
 /// In place of a step's number: seeds of validations are no step's.
 const VALIDATION: u64 = u64::MAX;
 const OPTIMIZER: &str = "optimizer.safetensors";
+/// Folder of the low-rank changes in a checkpoint.
+const ADAPTER: &str = "adapter";
 /// What the policy's folder needs beside the weights.
 const COPIED: [&str; 5] = [
     "tokenizer.json",
@@ -104,11 +108,19 @@ impl Run {
             ..config.learner.clone()
         };
         memory::check(&folder.config, &learner, device)?;
-        let policy = folder.load_model(&device.clone().autodiff())?;
+        let base = folder.load_model(&device.clone().autodiff())?;
         let keeps_near = config.learner.objective.kl_weight != 0.0;
+        let reference = keeps_near.then(|| base.valid());
+        let policy = match &learner.lora {
+            Some(options) => {
+                device.seed(config.seed);
+                lora::begin(base, options)
+            }
+            None => base,
+        };
         Ok(Self {
             stepper: Stepper {
-                reference: keeps_near.then(|| policy.valid()),
+                reference,
                 learner: Learner::new(learner, policy, folder.config.clone(), device),
                 folder,
                 device: device.clone(),
@@ -144,12 +156,19 @@ impl Run {
         let state: State =
             serde_json::from_str(&text).map_err(|error| TrainError::checkpoint(&path, error))?;
         same_place(&state.config, &resumed.config)?;
+        same_changes(&state.config, &resumed.config)?;
         let learner = &mut resumed.stepper.learner;
-        let loaded = ModelFolder::open(&checkpoint)?;
-        learner.model = loaded.load_model(&device.clone().autodiff())?;
-        let config = learner.model_config().clone();
+        let device_of_training = device.clone().autodiff();
+        learner.model = match resumed.config.learner.lora {
+            Some(_) => {
+                let base = ModelFolder::open(model)?.load_model(&device_of_training)?;
+                lora::resume(base, &checkpoint.join(ADAPTER))?
+            }
+            None => ModelFolder::open(&checkpoint)?.load_model(&device_of_training)?,
+        };
+        let names = lora::trained_names(&learner.model, learner.model_config());
         let path = checkpoint.join(OPTIMIZER);
-        let moments = checkpoint::load_moments(&path, &config, &state.optimizer_time, device)?;
+        let moments = checkpoint::load_moments(&path, &names, &state.optimizer_time, device)?;
         learner.optimizer.moments = moments;
         resumed.done = state.step;
         resumed.validations = state.validations;
@@ -325,7 +344,11 @@ impl Run {
         }
         let learner = &self.stepper.learner;
         let config = learner.model_config();
-        save::save_folder(&learner.model, config, &part)?;
+        save::save_folder(&lora::merged(&learner.model), config, &part)?;
+        if let Some(options) = &self.config.learner.lora {
+            let base = self.origin.to_string_lossy();
+            lora::save(&learner.model, options, &base, &part.join(ADAPTER))?;
+        }
         for name in COPIED {
             let from = self.origin.join(name);
             if from.is_file() {
@@ -333,7 +356,8 @@ impl Run {
                 copied.map_err(|error| TrainError::io(&from, error))?;
             }
         }
-        checkpoint::save_moments(&part.join(OPTIMIZER), config, &learner.optimizer)?;
+        let names = lora::trained_names(&learner.model, config);
+        checkpoint::save_moments(&part.join(OPTIMIZER), &names, &learner.optimizer)?;
         let times = learner.optimizer.moments.iter();
         let state = State {
             step: self.done,
@@ -372,6 +396,19 @@ fn same_place(begun: &RunConfig, now: &RunConfig) -> Result<()> {
             ),
         }),
     }
+}
+
+/// Whether the same low-rank changes are learnt, or weights in both.
+fn same_changes(begun: &RunConfig, now: &RunConfig) -> Result<()> {
+    if begun.learner.lora == now.learner.lora {
+        return Ok(());
+    }
+    Err(TrainError::Config {
+        field: "lora",
+        reason: "is not what the run was begun with: its checkpoint has other weights to go on \
+                 with; begin a new run, or set it back"
+            .to_owned(),
+    })
 }
 
 fn prompt(row: &Row, place: u64) -> Result<Prompt> {

@@ -106,6 +106,9 @@ impl RunConfig {
                 "a policy is trained with AdamW: set it to false".to_owned(),
             );
         }
+        if let Some(lora) = &self.learner.lora {
+            lora.validate()?;
+        }
         if !(0.0..=1.0).contains(&self.step.most_excluded) {
             let reason = format!("{}: must lie in 0..=1", self.step.most_excluded);
             return refuse("most_excluded", reason);

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use illumine_models::Qwen3;
 use illumine_models::engine::{Engine, EngineConfig};
@@ -19,6 +18,7 @@ use super::answer::Answer;
 use super::learner::{Learner, UpdateMetrics};
 use super::rollout::{Outcome, Prompt, Rollout, Sampling, Surroundings, roll};
 use crate::error::{Result, TrainError};
+use crate::lora;
 
 /// How answers become updates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -180,7 +180,7 @@ impl Stepper {
     pub fn engine(&self) -> Result<Engine> {
         let loaded = LoadedModel {
             folder: self.folder.clone(),
-            model: self.learner.model.valid(),
+            model: lora::merged(&self.learner.model),
             tokenizer: ChatTokenizer::from_folder(&self.folder.path)?,
         };
         let model = LanguageModel::new(loaded, &self.device)?;

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::config::SftConfig;
 use super::optimizer::{ModelAdamW, Moments};
 use crate::error::{Result, TrainError};
+use crate::lora;
 
 const OPTIMIZER: &str = "optimizer.safetensors";
 pub(crate) const STATE: &str = "trainer_state.json";
@@ -104,7 +105,8 @@ pub fn save(
         }
     }
     save::save_folder(model, model_config, &part)?;
-    save_moments(&part.join(OPTIMIZER), model_config, optimizer)?;
+    let names = lora::trained_names(model, model_config);
+    save_moments(&part.join(OPTIMIZER), &names, optimizer)?;
     let times = optimizer.moments.iter();
     let file = StateFile {
         run: state.clone(),
@@ -119,14 +121,10 @@ pub fn save(
     Ok(target)
 }
 
-/// Writes the optimizer's state by the names of the weights.
-pub(crate) fn save_moments(
-    path: &Path,
-    config: &Qwen3Config,
-    optimizer: &ModelAdamW,
-) -> Result<()> {
+/// Writes the optimizer's state by the names of what it learns.
+pub(crate) fn save_moments(path: &Path, names: &[String], optimizer: &ModelAdamW) -> Result<()> {
     let mut buffers = Vec::new();
-    for (spec, moments) in weight_specs(config).iter().zip(&optimizer.moments) {
+    for (name, moments) in names.iter().zip(&optimizer.moments) {
         let Some(moments) = moments else { continue };
         for (kind, tensor) in [("first", &moments.first), ("second", &moments.second)] {
             let values: Vec<f32> = tensor
@@ -135,7 +133,7 @@ pub(crate) fn save_moments(
                 .try_into_vec::<f32>()
                 .map_err(|error| TrainError::checkpoint(path, format!("{error:?}")))?;
             let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            buffers.push((format!("{kind}.{}", spec.name), tensor.dims(), bytes));
+            buffers.push((format!("{kind}.{name}"), tensor.dims(), bytes));
         }
     }
     let mut views = Vec::with_capacity(buffers.len());
@@ -165,14 +163,18 @@ pub fn load(
         serde_json::from_str(&text).map_err(|error| TrainError::checkpoint(&path, error))?;
 
     let times = &file.optimizer_time;
-    optimizer.moments = load_moments(&folder.join(OPTIMIZER), model_config, times, device)?;
+    let names: Vec<String> = weight_specs(model_config)
+        .into_iter()
+        .map(|spec| spec.name)
+        .collect();
+    optimizer.moments = load_moments(&folder.join(OPTIMIZER), &names, times, device)?;
     Ok(file.run)
 }
 
 /// Reads what [`save_moments`] wrote; `times` are the updates of each weight.
 pub(crate) fn load_moments(
     path: &Path,
-    model_config: &Qwen3Config,
+    names: &[String],
     times: &[usize],
     device: &Device,
 ) -> Result<Vec<Option<Moments>>> {
@@ -199,9 +201,9 @@ pub(crate) fn load_moments(
         )))
     };
     let mut all = Vec::new();
-    for (index, spec) in weight_specs(model_config).iter().enumerate() {
-        let first = read(format!("first.{}", spec.name))?;
-        let second = read(format!("second.{}", spec.name))?;
+    for (index, name) in names.iter().enumerate() {
+        let first = read(format!("first.{name}"))?;
+        let second = read(format!("second.{name}"))?;
         let time = times.get(index).copied().unwrap_or(0);
         all.push(first.zip(second).map(|(first, second)| Moments {
             time,

@@ -1,7 +1,7 @@
 //! Cross-entropy of the learnt tokens.
 
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use illumine_models::Qwen3;
 use illumine_models::qwen3::segment_mask;
 
@@ -15,6 +15,28 @@ fn ints<const D: usize>(values: &[i64], shape: [usize; D], device: &Device) -> T
     Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
 }
 
+/// A micro-batch as the model takes it.
+pub(crate) struct Places {
+    /// `[rows, width]`
+    pub ids: Tensor<2, Int>,
+    /// The same shape; absent where a row is one example.
+    pub positions: Option<Tensor<2, Int>>,
+    /// `[rows, 1, width, width]`, true hides; absent likewise.
+    pub mask: Option<Tensor<4, Bool>>,
+}
+
+impl Places {
+    pub fn of(batch: &MicroBatch, device: &Device) -> Self {
+        let shape = [batch.rows, batch.width];
+        let packed = batch.packed.as_ref();
+        Self {
+            ids: ints(&batch.ids, shape, device),
+            positions: packed.map(|packed| ints(&packed.positions, shape, device)),
+            mask: packed.map(|packed| segment_mask(ints(&packed.segments, shape, device))),
+        }
+    }
+}
+
 /// Logits `[1, chunk, vocab]` and targets `[1, chunk, 1]` of the learnt places of `batch`,
 /// in their order, a chunk at a time: only they meet the vocabulary.
 pub(crate) fn for_learnt(
@@ -22,18 +44,22 @@ pub(crate) fn for_learnt(
     batch: &MicroBatch,
     vocab_size: usize,
     device: &Device,
+    chunk_of: impl FnMut(Tensor<3>, Tensor<3, Int>),
+) {
+    let places = Places::of(batch, device);
+    let hidden = model.hidden_states(places.ids, places.positions, places.mask);
+    for_learnt_of(model, hidden, batch, vocab_size, chunk_of);
+}
+
+/// The same of final states `[rows, width, hidden]` that are there already.
+pub(crate) fn for_learnt_of(
+    model: &Qwen3,
+    hidden: Tensor<3>,
+    batch: &MicroBatch,
+    vocab_size: usize,
     mut chunk_of: impl FnMut(Tensor<3>, Tensor<3, Int>),
 ) {
-    let shape = [batch.rows, batch.width];
-    let ids = ints(&batch.ids, shape, device);
-    let (positions, mask) = match &batch.packed {
-        None => (None, None),
-        Some(packed) => (
-            Some(ints(&packed.positions, shape, device)),
-            Some(segment_mask(ints(&packed.segments, shape, device))),
-        ),
-    };
-    let hidden = model.hidden_states(ids, positions, mask);
+    let device = &hidden.device();
     let [rows, width, size] = hidden.dims();
     let learnt = batch.places.len();
     let hidden = hidden

@@ -24,5 +24,5 @@ pub mod trainer;
 
 pub use config::{Budget, Layout, SftConfig};
 pub use metrics::StepMetrics;
-pub use source::{CorpusSource, ExampleSource, JsonlSource};
+pub use source::{CorpusSource, ExampleSource, FormSource, JsonlSource};
 pub use trainer::Trainer;

@@ -4,7 +4,7 @@
 //! Source: Loshchilov and Hutter, *Decoupled Weight Decay Regularization*
 //! (arXiv:1711.05101), algorithm 2; the global norm as in Pascanu et al.
 //! (arXiv:1211.5063), algorithm 1. Parameters are kept in the order of
-//! `weight_specs`, each as a matrix, a norm's scale as one row.
+//! [`lora::trained`], each as a matrix, a norm's scale as one row.
 
 use burn::module::Param;
 use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer};
@@ -12,6 +12,7 @@ use burn::tensor::{Gradients, Tensor};
 use illumine_models::Qwen3;
 use illumine_models::qwen3::weights::Slot;
 
+use crate::lora;
 use crate::optim::AdamWOptions;
 
 /// One gradient a parameter, `None` where the loss does not depend on it.
@@ -21,7 +22,7 @@ pub struct GradientSum(Vec<Option<Tensor<2>>>);
 impl GradientSum {
     /// Takes the gradients of `model` out of `gradients`.
     pub fn of(model: &mut Qwen3, mut gradients: Gradients) -> Self {
-        let slots = model.slots().into_iter();
+        let slots = lora::trained(model).into_iter();
         Self(
             slots
                 .map(|slot| gradient_of(&slot, &mut gradients))
@@ -128,7 +129,7 @@ impl ModelAdamW {
 
     /// One update of every parameter that has a gradient.
     pub fn step(&mut self, model: &mut Qwen3, gradients: GradientSum, learning_rate: f64) {
-        let slots = model.slots();
+        let slots = lora::trained(model);
         self.moments.resize_with(slots.len(), || None);
         for ((slot, gradient), moments) in slots.into_iter().zip(gradients.0).zip(&mut self.moments)
         {

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
-use crate::corpus::{Corpus, Example, Rng, Stage};
+use crate::corpus::{Corpus, Example, Rng, Stage, form};
 use crate::error::{Result, TrainError};
 use crate::tokenizer::chat::{Encoded, encode_example};
 
@@ -40,6 +40,21 @@ impl ExampleSource for CorpusSource {
             Stage::Full
         };
         encode_example(&self.tokenizer, &self.corpus.example(index, stage))
+    }
+}
+
+/// Prompts of the datasets' kind with [answers of any choice](form).
+#[derive(Debug)]
+pub struct FormSource {
+    /// Of prompts and answers.
+    pub seed: u64,
+    /// For their text.
+    pub tokenizer: Tokenizer,
+}
+
+impl ExampleSource for FormSource {
+    fn example(&self, index: u64, _progress: f64) -> Result<Encoded> {
+        encode_example(&self.tokenizer, &form::example(self.seed, index))
     }
 }
 

@@ -8,6 +8,7 @@ mod picture_eval;
 mod picture_model;
 mod picture_vae;
 mod resume;
+mod rl_lora;
 mod rl_parity;
 mod rl_run;
 mod rl_step;

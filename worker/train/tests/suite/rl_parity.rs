@@ -4,10 +4,12 @@ use crate::common::{fixtures, largest_difference, weights};
 use burn::tensor::Device;
 use illumine_models::load::{ModelFolder, SafetensorsFile};
 use illumine_train::optim::AdamWOptions;
-use illumine_train::rl::{Aggregation, Answer, KlEstimate, Learner, LearnerConfig, Objective};
+use illumine_train::rl::{
+    Aggregation, Answer, KlEstimate, Learner, LearnerConfig, Objective, UpdateMetrics,
+};
 use serde_json::Value;
 
-const RATE: f64 = 5e-3;
+pub const RATE: f64 = 5e-3;
 
 fn numbers(value: &Value) -> Vec<f32> {
     let numbers = value.as_array().unwrap().iter();
@@ -16,7 +18,7 @@ fn numbers(value: &Value) -> Vec<f32> {
         .collect()
 }
 
-fn answer(value: &Value) -> Answer {
+pub fn answer(value: &Value) -> Answer {
     let ids = value["ids"].as_array().unwrap().iter();
     Answer {
         ids: ids.map(|id| id.as_u64().unwrap() as u32).collect(),
@@ -27,11 +29,12 @@ fn answer(value: &Value) -> Answer {
     }
 }
 
-fn learner(objective: Objective, temperature: f64, tokens_per_micro_batch: usize) -> Learner {
-    let device = Device::flex();
-    let folder = ModelFolder::open(&fixtures().join("sft/model")).unwrap();
-    let model = folder.load_model(&device.clone().autodiff()).unwrap();
-    let config = LearnerConfig {
+pub fn learner_config(
+    objective: Objective,
+    temperature: f64,
+    tokens_per_micro_batch: usize,
+) -> LearnerConfig {
+    LearnerConfig {
         objective,
         optimizer: AdamWOptions {
             beta_1: 0.9,
@@ -44,18 +47,56 @@ fn learner(objective: Objective, temperature: f64, tokens_per_micro_batch: usize
         temperature,
         max_answer_tokens: 12,
         tokens_per_micro_batch,
+        recompute: false,
+        lora: None,
+    }
+}
+
+fn learner(
+    objective: Objective,
+    temperature: f64,
+    tokens_per_micro_batch: usize,
+    recompute: bool,
+) -> Learner {
+    let device = Device::flex();
+    let folder = ModelFolder::open(&fixtures().join("sft/model")).unwrap();
+    let model = folder.load_model(&device.clone().autodiff()).unwrap();
+    let config = LearnerConfig {
+        recompute,
+        ..learner_config(objective, temperature, tokens_per_micro_batch)
     };
     Learner::new(config, model, folder.config.clone(), &device)
+}
+
+/// Whether an update says the same as the reference's.
+pub fn near(name: &str, step: usize, expected: &Value, metrics: &UpdateMetrics) {
+    for (key, value) in [
+        ("loss", metrics.loss),
+        ("grad_norm", metrics.grad_norm),
+        ("entropy", metrics.entropy),
+        ("kl", metrics.kl),
+        ("clip_share", metrics.clip_share),
+        ("moved", metrics.moved),
+    ] {
+        let reference = expected[key].as_f64().unwrap();
+        let tolerance = 1e-4 * reference.abs().max(1.0);
+        assert!(
+            (value - reference).abs() < tolerance,
+            "{name}, step {step}, {key}: {value}, {reference}"
+        );
+    }
 }
 
 fn check(name: &str, objective: Objective, temperature: f64) {
     // All at once, and gradients that are summed over small parts.
     for tokens_per_micro_batch in [1000, 20] {
-        check_split(name, &objective, temperature, tokens_per_micro_batch);
+        check_split(name, &objective, temperature, tokens_per_micro_batch, false);
     }
+    // And layer by layer, with activations that are computed again.
+    check_split(name, &objective, temperature, 20, true);
 }
 
-fn check_split(name: &str, objective: &Objective, temperature: f64, most: usize) {
+fn check_split(name: &str, objective: &Objective, temperature: f64, most: usize, recompute: bool) {
     let path = fixtures().join("rl/runs.json");
     let fixture: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let answers: Vec<Answer> = fixture["answers"]
@@ -65,24 +106,11 @@ fn check_split(name: &str, objective: &Objective, temperature: f64, most: usize)
         .map(answer)
         .collect();
     let per_step = fixture["per_step"].as_u64().unwrap() as usize;
-    let mut learner = learner(objective.clone(), temperature, most);
+    let mut learner = learner(objective.clone(), temperature, most, recompute);
     let steps = fixture["runs"][name].as_array().unwrap();
     for (step, (expected, batch)) in steps.iter().zip(answers.chunks(per_step)).enumerate() {
         let metrics = learner.update(batch, RATE, step as u64).unwrap();
-        let near = |key: &str, value: f64| {
-            let reference = expected[key].as_f64().unwrap();
-            let tolerance = 1e-4 * reference.abs().max(1.0);
-            assert!(
-                (value - reference).abs() < tolerance,
-                "{name}, step {step}, {key}: {value}, {reference}"
-            );
-        };
-        near("loss", metrics.loss);
-        near("grad_norm", metrics.grad_norm);
-        near("entropy", metrics.entropy);
-        near("kl", metrics.kl);
-        near("clip_share", metrics.clip_share);
-        near("moved", metrics.moved);
+        near(name, step, expected, &metrics);
     }
     let after = fixtures().join(format!("rl/{name}.safetensors"));
     let mut reference = SafetensorsFile::open(&after).unwrap();
@@ -161,7 +189,7 @@ fn a_loss_that_is_no_number_leaves_the_weights_alone() {
     let fixture: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let mut bad = answer(&fixture["answers"][0]);
     bad.advantage = f64::NAN;
-    let mut learner = learner(Objective::grpo(), 1.0, 1000);
+    let mut learner = learner(Objective::grpo(), 1.0, 1000, false);
     let before = weights(&learner.model, learner.model_config());
     let error = learner.update(&[bad], RATE, 7).unwrap_err();
     assert_eq!(error.code(), "train_diverged");
@@ -177,7 +205,7 @@ fn log_probabilities_are_those_of_the_update() {
         .iter()
         .map(answer)
         .collect();
-    let mut learner = learner(Objective::grpo(), 1.0, 24);
+    let mut learner = learner(Objective::grpo(), 1.0, 24, false);
     let own = learner.logprobs(&answers).unwrap();
     let answers: Vec<Answer> = answers
         .into_iter()
@@ -210,8 +238,8 @@ fn an_only_update_needs_no_probabilities_of_before() {
         .collect();
     // Several micro-batches, which go side by side where there are cores.
     let (mut left, mut right) = (
-        learner(Objective::grpo(), 1.0, 24),
-        learner(Objective::grpo(), 1.0, 24),
+        learner(Objective::grpo(), 1.0, 24, false),
+        learner(Objective::grpo(), 1.0, 24, false),
     );
     let own = left.logprobs(&without).unwrap();
     let with: Vec<Answer> = without

@@ -1,7 +1,9 @@
 //! From a run's settings to verl's (0.9, `verl/trainer/config/ppo_trainer.yaml`).
 
 use illumine_types::JobId;
-use illumine_types::training::{AdvantageScale, Aggregation, Algorithm, TrainingConfig};
+use illumine_types::training::{
+    Activations, AdvantageScale, Aggregation, Algorithm, TrainingConfig,
+};
 
 /// What every run has, what models need of the machines, what starts it, and what
 /// scores it: `infra/ray`.
@@ -114,6 +116,14 @@ pub fn overrides(config: &TrainingConfig, run: &JobId) -> Vec<String> {
         &format!("{actor}.optim.lr_warmup_steps"),
         settings.warmup_steps.to_string(),
     );
+    let model = "actor_rollout_ref.model";
+    set(
+        &format!("{model}.lora_rank"),
+        settings.lora_rank.to_string(),
+    );
+    // verl takes a whole number.
+    let alpha = settings.lora_alpha.round();
+    set(&format!("{model}.lora_alpha"), format!("{alpha:.0}"));
     set(
         &format!("{actor}.optim.weight_decay"),
         real(settings.weight_decay),
