@@ -24,7 +24,7 @@ use illumine_types::ImageRef;
 use illumine_types::training::tensorboard;
 use serde::{Deserialize, Serialize};
 
-use self::processes::Company;
+use self::processes::{Company, Processes};
 use crate::judges;
 
 #[derive(Args)]
@@ -53,7 +53,7 @@ pub struct Options {
     #[arg(long)]
     print_config: bool,
     #[command(flatten)]
-    processes: processes::Options,
+    processes: Processes,
 }
 
 /// What `--config` names.

@@ -63,11 +63,14 @@ fn other(out: &Path) -> Option<u32> {
         .find_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// A run of two processes under way, and its second.
+/// A run of two processes under way, and its second. It ends some day if nobody ends it.
 fn under_way(folder: &Path) -> (Child, u32) {
-    let child = train(folder, "run", "2", 100_000).spawn().unwrap();
+    let mut child = train(folder, "run", "2", 2_000).spawn().unwrap();
     let out = folder.join("run");
-    until("no step was made", || !lines(&out).is_empty());
+    until("no step was made", || {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        !lines(&out).is_empty()
+    });
     (child, other(&out).unwrap())
 }
 

@@ -21,8 +21,10 @@ const LONGEST_END: Duration = Duration::from_secs(60);
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
 
+// Named apart from the command's own options: each makes a group of arguments. Words of
+// documentation here would stand in the place of the command's own.
 #[derive(Args)]
-pub struct Options {
+pub struct Processes {
     /// Processes of this machine that share the run's work
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = count)]
     processes: usize,
@@ -50,7 +52,7 @@ pub struct Company {
 
 impl Company {
     /// Starts the others and waits for them, or comes to the first.
-    pub fn gather(options: &Options, run: &RunConfig) -> anyhow::Result<Self> {
+    pub fn gather(options: &Processes, run: &RunConfig) -> anyhow::Result<Self> {
         let (count, times) = (options.processes, times(run));
         let mut others = Others(Vec::new());
         let peers = match (options.rank, options.meet) {
