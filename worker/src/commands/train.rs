@@ -1,5 +1,7 @@
 //! `illumine train`: reinforcement learning from a file, without any server.
 
+mod processes;
+
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -16,17 +18,23 @@ use illumine_datasets::{Dataset, ReadOptions, SplitRule};
 use illumine_models::device::parse_device;
 use illumine_rewards::{JudgeSettings, RewardSettings};
 use illumine_tools::Picture;
+use illumine_train::parallel::Peers;
 use illumine_train::rl::{Run, RunConfig, Surroundings};
 use illumine_types::ImageRef;
 use illumine_types::training::tensorboard;
 use serde::{Deserialize, Serialize};
 
+use self::processes::{Company, Processes};
 use crate::judges;
 
 #[derive(Args)]
 #[command(
     after_help = "The run goes on from the newest checkpoint in its folder. Ctrl-C ends it after the\n\
-    step under way, with a checkpoint."
+    step under way, with a checkpoint.\n\n\
+    With --processes N the prompts of a step and the answers of an update are dealt out to N\n\
+    processes of this machine, which come to what one would come to. They share the cores; with\n\
+    --device cuda each has a GPU of its own: cuda:0, cuda:1 … A run may go on in another number\n\
+    of processes."
 )]
 pub struct Options {
     /// What to train: see `--print-config`
@@ -44,6 +52,8 @@ pub struct Options {
     /// Print every setting with its default, and end
     #[arg(long)]
     print_config: bool,
+    #[command(flatten)]
+    processes: Processes,
 }
 
 /// What `--config` names.
@@ -83,26 +93,44 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         print!("{}", toml::to_string_pretty(&TrainFile::default())?);
         return Ok(ExitCode::SUCCESS);
     }
-    let config =
+    let mut config =
         super::configuration(|sources| sources.with_flag("worker.device", options.device.clone()))?
             .config;
-    let (path, out) = (
-        options.config.unwrap_or_default(),
-        options.out.unwrap_or_default(),
-    );
-    let mut file = read(&path)?;
+    let mut file = read(&options.config.unwrap_or_default())?;
     if let Some(model) = options.model {
         file.model = model;
     }
+    let out = options.out.unwrap_or_default();
+    let company = Company::gather(&options.processes, &file.run)?;
+    let peers = company.peers().clone();
+    config.worker.device = processes::device(&config.worker.device, &peers);
+    let ended = train(&config, file, out, peers).await;
+    company.part(ended)
+}
+
+/// The run, as one of its processes.
+async fn train(
+    config: &Config,
+    file: TrainFile,
+    out: PathBuf,
+    peers: Peers,
+) -> anyhow::Result<ExitCode> {
+    let leads = peers.leads();
     let dataset = Dataset::read(&file.dataset, &ReadOptions::default(), SplitRule::Column)?;
     let device = parse_device(&config.worker.device)?;
-    let around = surroundings(&config, &file, &out).await?;
+    let around = surroundings(config, &file, &out, leads).await?;
     let (run_config, model) = (file.run.clone(), file.model.clone());
     let folder = out.clone();
     let mut run = tokio::task::spawn_blocking(move || {
-        Run::resume(run_config, &model, dataset, &device, &folder)
+        Run::resume_among(run_config, &model, dataset, &device, &folder, peers)
     })
     .await??;
+    if !leads {
+        // The first process tells of all.
+        let report = |_: &_| ControlFlow::Continue(());
+        run.run(&around, &out, report).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let before = run.steps_done();
     if before > 0 {
         println!("going on after step {before}");
@@ -191,10 +219,11 @@ async fn surroundings(
     config: &Config,
     file: &TrainFile,
     out: &Path,
+    tells: bool,
 ) -> anyhow::Result<Surroundings> {
     let scorer = judges::scorer(config, file.reward, &file.judge)?;
     let toolbox = crate::tools::for_folder(config).await;
-    for tool in toolbox.tools() {
+    for tool in toolbox.tools().iter().filter(|_| tells) {
         let capability = tool.capability();
         if let (false, Some(reason)) = (capability.available, &capability.reason) {
             println!("{} cannot run: {reason}", capability.tool.as_str());
@@ -244,7 +273,8 @@ impl PictureStore for FolderPictures {
         if !tokio::fs::try_exists(&path).await.map_err(failed)? {
             // Whole or not at all; answers to one prompt keep its pictures at the same time.
             let number = self.parts.fetch_add(1, Ordering::Relaxed);
-            let part = path.with_extension(format!("{number}.part"));
+            let process = std::process::id();
+            let part = path.with_extension(format!("{process}-{number}.part"));
             tokio::fs::write(&part, &picture.bytes)
                 .await
                 .map_err(failed)?;

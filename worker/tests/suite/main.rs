@@ -9,3 +9,4 @@ mod llm_server;
 mod llm_server_pictures;
 mod lora;
 mod support;
+mod train;

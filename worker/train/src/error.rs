@@ -71,6 +71,14 @@ pub enum TrainError {
         /// Of the first.
         reason: String,
     },
+    /// A process that works on the same run is gone, or does not do its part.
+    #[error("process {rank} of the run: {reason}")]
+    Peer {
+        /// Its number, from 0.
+        rank: usize,
+        /// What became of it.
+        reason: String,
+    },
     /// The device failed.
     #[error("device: {0}")]
     Device(String),
@@ -93,6 +101,7 @@ impl TrainError {
             Self::Checkpoint { .. } => "train_checkpoint_invalid",
             Self::Diverged { .. } => "train_diverged",
             Self::Outage { .. } => "train_outage",
+            Self::Peer { .. } => "train_peer",
             Self::Device(_) => "train_device",
             Self::Tokenizer(_) => "train_tokenizer",
             Self::Model(error) => error.code(),
@@ -103,6 +112,13 @@ impl TrainError {
         Self::Io {
             path: path.into(),
             source,
+        }
+    }
+
+    pub(crate) fn peer(rank: usize, reason: impl ToString) -> Self {
+        Self::Peer {
+            rank,
+            reason: reason.to_string(),
         }
     }
 

@@ -15,7 +15,12 @@ pub struct Lanes(Vec<ThreadPool>);
 impl Lanes {
     /// One a core on the `flex` device.
     pub fn of(device: &Device) -> Self {
-        let number = Self::number(device);
+        Self::shared(device, 1)
+    }
+
+    /// The same where so many processes share the cores.
+    pub fn shared(device: &Device, processes: usize) -> Self {
+        let number = Self::number(device, processes);
         if number < 2 {
             return Self::default();
         }
@@ -25,11 +30,10 @@ impl Lanes {
         pools.map_or_else(|_| Self::default(), Self)
     }
 
-    /// How many [`Self::of`] makes.
-    pub fn number(device: &Device) -> usize {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    /// How many [`Self::shared`] makes.
+    pub fn number(device: &Device, processes: usize) -> usize {
         match *device == Device::flex() {
-            true => cores.min(MOST),
+            true => cores(processes).min(MOST),
             false => 1,
         }
     }
@@ -75,13 +79,29 @@ impl Lanes {
     }
 }
 
+/// Of this machine, for each of so many processes.
+fn cores(processes: usize) -> usize {
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    (all / processes.max(1)).max(1)
+}
+
+/// Lets this process compute on its share of the cores, as one of so many. Before anything
+/// was computed, or it has no effect.
+pub fn share_cores(processes: usize) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(cores(processes));
+    // There is one already: slower, and the same results.
+    let _ = pool.build_global();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn results_are_in_order_and_lanes_are_apart() {
-        for lanes in [Lanes::default(), Lanes::of(&Device::flex())] {
+        let shared = Lanes::shared(&Device::flex(), 1 << 20);
+        assert_eq!(shared.count(), 1);
+        for lanes in [Lanes::default(), shared, Lanes::of(&Device::flex())] {
             let items: Vec<usize> = (0..7).collect();
             let results = lanes.map(&items, |lane, item| (lane, item * 2));
             let values: Vec<_> = results.iter().map(|(_, value)| *value).collect();

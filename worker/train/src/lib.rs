@@ -10,6 +10,7 @@
 //! - [`tokenizer`]: trains and writes a byte-level BPE with its chat template;
 //! - [`sft`]: supervised fine-tuning with checkpoints that resume exactly;
 //! - [`rl`]: reinforcement learning by GRPO and GSPO; [`lora`]: of low-rank changes;
+//!   [`parallel`]: in several processes;
 //! - [`painter`]: pictures with captions, and edits, from a seed; [`picture_model`]: a
 //!   model that draws and edits them; [`picture_eval`]: whether it does;
 //! - [`picture_vae`]: an autoencoder of pictures; [`optim`]: AdamW over any module;
@@ -26,6 +27,7 @@ pub mod lanes;
 pub mod lora;
 pub mod optim;
 pub mod painter;
+pub mod parallel;
 pub mod picture_eval;
 pub mod picture_model;
 pub mod picture_vae;

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::answer::{Answer, Rows, micro_batches};
 use super::forward::{Scored, score, score_states};
 use super::objective::{AnswerTokens, Objective, Sums, Totals, answer_loss};
-use super::recompute;
+use super::share::Share;
+use super::{flat, recompute};
 use crate::error::{Result, TrainError};
 use crate::lanes::Lanes;
 use crate::lora::{self, LoraOptions};
 use crate::optim::AdamWOptions;
+use crate::parallel::Peers;
 use crate::sft::optimizer::{GradientSum, ModelAdamW};
 
 /// How answers are learnt from.
@@ -65,6 +67,7 @@ pub struct Learner {
     pub(super) optimizer: ModelAdamW,
     lanes: Lanes,
     device: Device,
+    peers: Peers,
 }
 
 /// What an update says of itself: means over the answers' tokens.
@@ -106,7 +109,28 @@ impl Learner {
             model_config,
             config,
             device: device.clone().autodiff(),
+            peers: Peers::alone(),
         }
+    }
+
+    /// Learns together with other processes, each a share of every update.
+    #[must_use]
+    pub fn among(mut self, peers: Peers) -> Self {
+        if !peers.is_alone() {
+            self.lanes = Lanes::shared(&self.device.clone().inner(), peers.count());
+        }
+        self.peers = peers;
+        self
+    }
+
+    /// The processes that learn.
+    pub const fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
+    /// This process's share of an update from `answers`.
+    pub fn share(&self, answers: &[Answer]) -> Share {
+        Share::of(answers, self.config.max_answer_tokens, &self.peers)
     }
 
     /// The policy's shapes.
@@ -140,22 +164,26 @@ impl Learner {
     /// One update of the weights from `answers`, an update's worth.
     ///
     /// # Errors
-    /// [`TrainError::Diverged`] when the loss or the gradient is no number: the weights stay
-    /// as they were. [`TrainError::Device`].
+    /// Those of [`Self::learn`].
     pub fn update(
         &mut self,
         answers: &[Answer],
         learning_rate: f64,
         step: u64,
     ) -> Result<UpdateMetrics> {
-        let totals = Totals {
-            answers: answers.iter().filter(|answer| answer.tokens() > 0).count(),
-            tokens: answers.iter().map(Answer::tokens).sum(),
-            limit: self.config.max_answer_tokens,
-        };
+        self.learn(&self.share(answers), learning_rate, step)
+    }
+
+    /// One update of the weights, of which `share` is this process's part.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`] when the loss or the gradient is no number: the weights stay
+    /// as they were. [`TrainError::Device`], [`TrainError::Peer`].
+    pub fn learn(&mut self, share: &Share, learning_rate: f64, step: u64) -> Result<UpdateMetrics> {
+        let Share { answers, totals } = share;
+        let totals = *totals;
         let mut gradients = GradientSum::default();
-        let mut sums = Sums::default();
-        let (mut loss, mut entropy) = (0.0, 0.0);
+        let mut own = Part::default();
         let all = micro_batches(answers, self.config.tokens_per_micro_batch);
         let replicas: Vec<_> = (0..self.lanes.count()).map(|_| self.replica()).collect();
         // Added up in their order: the sum does not depend on the number of lanes.
@@ -166,11 +194,15 @@ impl Learner {
             for part in parts {
                 let (of_part, part) = part?;
                 gradients.merge(of_part);
-                sums.add(part.sums);
-                loss += part.loss;
-                entropy += part.entropy;
+                own.add(part);
             }
         }
+        let (mut gradients, all) = self.together(gradients, own)?;
+        let Part {
+            loss,
+            entropy,
+            sums,
+        } = all;
         let grad_norm = gradients.clip(self.config.optimizer.max_norm);
         if !(loss + grad_norm).is_finite() {
             return Err(TrainError::Diverged { step, loss });
@@ -189,6 +221,21 @@ impl Learner {
             ratio: mean(sums.ratio),
             tokens: totals.tokens,
         })
+    }
+
+    /// The sums of what all processes found: the same bits in each of them.
+    fn together(&self, gradients: GradientSum, part: Part) -> Result<(GradientSum, Part)> {
+        if self.peers.is_alone() {
+            return Ok((gradients, part));
+        }
+        let shapes = flat::shapes(&self.model);
+        let mut numbers = flat::of_gradients(gradients, &shapes)?;
+        self.peers.sum(&mut numbers)?;
+        let mut figures = part.figures();
+        self.peers.sum(&mut figures)?;
+        let device = self.device.clone().inner();
+        let gradients = flat::to_gradients(&numbers, &shapes, &device);
+        Ok((gradients, Part::of_figures(figures)))
     }
 
     /// The policy with leaves of its own: graphs that share none can be walked at the same
@@ -286,6 +333,54 @@ struct Part {
     loss: f64,
     entropy: f64,
     sums: Sums,
+}
+
+impl Part {
+    fn add(&mut self, other: Self) {
+        self.loss += other.loss;
+        self.entropy += other.entropy;
+        self.sums.add(other.sums);
+    }
+
+    /// In a row, for sums over processes.
+    const fn figures(&self) -> [f64; 8] {
+        let sums = &self.sums;
+        [
+            self.loss,
+            self.entropy,
+            sums.tokens,
+            sums.clipped,
+            sums.clipped_low,
+            sums.moved,
+            sums.kl,
+            sums.ratio,
+        ]
+    }
+
+    const fn of_figures(figures: [f64; 8]) -> Self {
+        let [
+            loss,
+            entropy,
+            tokens,
+            clipped,
+            clipped_low,
+            moved,
+            kl,
+            ratio,
+        ] = figures;
+        Self {
+            loss,
+            entropy,
+            sums: Sums {
+                tokens,
+                clipped,
+                clipped_low,
+                moved,
+                kl,
+                ratio,
+            },
+        }
+    }
 }
 
 /// Log-probabilities of the answers' tokens under `model`, on a plain device.

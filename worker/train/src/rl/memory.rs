@@ -19,14 +19,20 @@ const LEARNT: u64 = 3;
 /// Tokens of a prompt; most are shorter.
 const PROMPT: usize = 128;
 
-/// Refuses a run that does not fit into the memory that is free on a CPU. What a GPU has
-/// free is not known here.
+/// Refuses a run of so many processes that does not fit into the memory that is free on a
+/// CPU. What a GPU has free is not known here.
 ///
 /// # Errors
 /// [`TrainError::Config`] with both numbers and what to lower.
-pub fn check(model: &Qwen3Config, learner: &LearnerConfig, device: &Device) -> Result<()> {
+pub fn check(
+    model: &Qwen3Config,
+    learner: &LearnerConfig,
+    device: &Device,
+    processes: usize,
+) -> Result<()> {
+    let lanes = Lanes::number(device, processes);
     match free_memory().filter(|_| *device == Device::flex()) {
-        Some(free) => fits(model, learner, Lanes::number(device), free),
+        Some(free) => fits(model, learner, lanes, free / processes as u64),
         None => Ok(()),
     }
 }

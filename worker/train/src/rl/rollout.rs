@@ -70,7 +70,7 @@ impl Default for Sampling {
 }
 
 /// An answer and what it is worth.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rollout {
     /// Index of its prompt among those asked.
     pub prompt: usize,
@@ -85,7 +85,7 @@ pub struct Rollout {
 }
 
 /// What came of an answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Outcome {
     /// It was scored, or excluded with a reason.
     Scored(Box<Score>),

@@ -29,6 +29,7 @@ use super::validation::{Best, Validation};
 use crate::error::{Result, TrainError};
 use crate::lora;
 use crate::optim::{self, learning_rate};
+use crate::parallel::Peers;
 use crate::sft::checkpoint::{self, folder, latest, prune};
 use crate::sft::metrics;
 
@@ -80,11 +81,11 @@ struct State {
 pub struct Run {
     /// The policy with what its steps need.
     pub stepper: Stepper,
-    config: RunConfig,
+    pub(super) config: RunConfig,
     dataset: Dataset,
     /// Where the tokenizer and the words of the system prompt are.
     origin: PathBuf,
-    done: u64,
+    pub(super) done: u64,
     validations: Best,
 }
 
@@ -95,6 +96,16 @@ impl Run {
     /// [`TrainError::Config`], [`TrainError::Model`]; [`TrainError::EmptyDataset`] when it
     /// has no row to learn from.
     pub fn new(config: RunConfig, model: &Path, dataset: Dataset, device: &Device) -> Result<Self> {
+        Self::begun(config, model, dataset, device, Peers::alone())
+    }
+
+    fn begun(
+        config: RunConfig,
+        model: &Path,
+        dataset: Dataset,
+        device: &Device,
+        peers: Peers,
+    ) -> Result<Self> {
         config.validate()?;
         if dataset.at(Split::Train, config.seed, 0).is_none() {
             return Err(TrainError::EmptyDataset {
@@ -107,7 +118,9 @@ impl Run {
             max_answer_tokens: config.step.sampling.max_answer_tokens,
             ..config.learner.clone()
         };
-        memory::check(&folder.config, &learner, device)?;
+        memory::check(&folder.config, &learner, device, peers.count())?;
+        // None takes memory before all have looked what is free.
+        peers.all(&())?;
         let base = folder.load_model(&device.clone().autodiff())?;
         let keeps_near = config.learner.objective.kl_weight != 0.0;
         let reference = keeps_near.then(|| base.valid());
@@ -121,7 +134,7 @@ impl Run {
         Ok(Self {
             stepper: Stepper {
                 reference,
-                learner: Learner::new(learner, policy, folder.config.clone(), device),
+                learner: Learner::new(learner, policy, folder.config.clone(), device).among(peers),
                 folder,
                 device: device.clone(),
                 config: config.step.clone(),
@@ -147,32 +160,60 @@ impl Run {
         device: &Device,
         run: &Path,
     ) -> Result<Self> {
-        let mut resumed = Self::new(config, model, dataset, device)?;
-        let Some(checkpoint) = latest(run) else {
-            return Ok(resumed);
-        };
+        Self::resume_among(config, model, dataset, device, run, Peers::alone())
+    }
+
+    /// The same as one of several processes, which share its work; however many there were
+    /// before.
+    ///
+    /// # Errors
+    /// Those of [`Self::resume`]; [`TrainError::Peer`] when they are not at the same place
+    /// of the same run.
+    pub fn resume_among(
+        config: RunConfig,
+        model: &Path,
+        dataset: Dataset,
+        device: &Device,
+        run: &Path,
+        peers: Peers,
+    ) -> Result<Self> {
+        let mut resumed = Self::begun(config, model, dataset, device, peers)?;
+        if let Some(checkpoint) = latest(run) {
+            resumed.take_up(&checkpoint, model, device)?;
+        }
+        resumed.agree()?;
+        Ok(resumed)
+    }
+
+    /// Goes on from `checkpoint`.
+    fn take_up(&mut self, checkpoint: &Path, model: &Path, device: &Device) -> Result<()> {
         let path = checkpoint.join(checkpoint::STATE);
         let text = std::fs::read_to_string(&path).map_err(|error| TrainError::io(&path, error))?;
         let state: State =
             serde_json::from_str(&text).map_err(|error| TrainError::checkpoint(&path, error))?;
-        same_place(&state.config, &resumed.config)?;
-        same_changes(&state.config, &resumed.config)?;
-        let learner = &mut resumed.stepper.learner;
+        same_place(&state.config, &self.config)?;
+        same_changes(&state.config, &self.config)?;
+        let learner = &mut self.stepper.learner;
         let device_of_training = device.clone().autodiff();
-        learner.model = match resumed.config.learner.lora {
+        learner.model = match self.config.learner.lora {
             Some(_) => {
                 let base = ModelFolder::open(model)?.load_model(&device_of_training)?;
                 lora::resume(base, &checkpoint.join(ADAPTER))?
             }
-            None => ModelFolder::open(&checkpoint)?.load_model(&device_of_training)?,
+            None => ModelFolder::open(checkpoint)?.load_model(&device_of_training)?,
         };
         let names = lora::trained_names(&learner.model, learner.model_config());
         let path = checkpoint.join(OPTIMIZER);
         let moments = checkpoint::load_moments(&path, &names, &state.optimizer_time, device)?;
         learner.optimizer.moments = moments;
-        resumed.done = state.step;
-        resumed.validations = state.validations;
-        Ok(resumed)
+        self.done = state.step;
+        self.validations = state.validations;
+        Ok(())
+    }
+
+    /// The processes that share the run's work; the first alone writes files.
+    pub const fn peers(&self) -> &Peers {
+        self.stepper.learner.peers()
     }
 
     /// Steps done.
@@ -208,9 +249,11 @@ impl Run {
     /// # Errors
     /// Those of [`Stepper::answer`]; [`TrainError::Io`].
     pub async fn begin(&mut self, around: &Surroundings, run: &Path) -> Result<Option<Validation>> {
-        std::fs::create_dir_all(run).map_err(|error| TrainError::io(run, error))?;
         let path = run.join("metrics.jsonl");
-        metrics::truncate_after(&path, self.done)?;
+        if self.peers().leads() {
+            std::fs::create_dir_all(run).map_err(|error| TrainError::io(run, error))?;
+            metrics::truncate_after(&path, self.done)?;
+        }
         if self.done > 0 || self.config.validate_every == 0 || self.validations.last.is_some() {
             return Ok(None);
         }
@@ -218,7 +261,9 @@ impl Run {
         if let Some(validation) = validation {
             self.validations.take(validation);
             let line = json!({"step": 0, "validation_reward": validation.reward});
-            metrics::append(&path, &line)?;
+            if self.peers().leads() {
+                metrics::append(&path, &line)?;
+            }
         }
         Ok(validation)
     }
@@ -278,7 +323,6 @@ impl Run {
         );
         let prompts = self.prompts(step)?;
         let (figures, rollouts) = self.stepper.step(&prompts, around, step, lr).await?;
-        std::fs::create_dir_all(run).map_err(|error| TrainError::io(run, error))?;
         self.done += 1;
         let every = self.config.validate_every;
         let is_last = self.done == self.config.steps;
@@ -300,6 +344,10 @@ impl Run {
             validation_reward: validation.map(|validation| validation.reward),
             validation_failure: failure,
         };
+        if !self.peers().leads() {
+            return Ok(line);
+        }
+        std::fs::create_dir_all(run).map_err(|error| TrainError::io(run, error))?;
         metrics::append(&run.join("metrics.jsonl"), &line)?;
         if self.done.is_multiple_of(self.config.samples_every) {
             let path = run.join(format!("samples/step-{:06}.jsonl", self.done));
@@ -312,7 +360,7 @@ impl Run {
     }
 
     /// Steps to the end, a checkpoint at it; `report` sees every step and may end the run
-    /// after it. Returns the last checkpoint.
+    /// after it, for all processes in the first. Returns the last checkpoint.
     ///
     /// # Errors
     /// Those of [`Self::step`].
@@ -325,19 +373,23 @@ impl Run {
         self.begin(around, run).await?;
         while self.end().is_none() {
             let line = self.step(around, run).await?;
-            if report(&line).is_break() {
+            let stops = report(&line).is_break();
+            if self.peers().broadcast(stops)? {
                 break;
             }
         }
         self.checkpoint(run)
     }
 
-    /// Writes a checkpoint; it appears whole or not at all.
+    /// Writes a checkpoint, in the first process; it appears whole or not at all.
     ///
     /// # Errors
     /// [`TrainError::Io`], [`TrainError::Checkpoint`], [`TrainError::Model`].
     pub fn checkpoint(&self, run: &Path) -> Result<PathBuf> {
         let target = folder(run, self.done);
+        if !self.peers().leads() {
+            return Ok(target);
+        }
         let part = target.with_extension("part");
         if part.exists() {
             std::fs::remove_dir_all(&part).map_err(|error| TrainError::io(&part, error))?;

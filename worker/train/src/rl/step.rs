@@ -17,6 +17,8 @@ use super::advantage::{Scale, advantages};
 use super::answer::Answer;
 use super::learner::{Learner, UpdateMetrics};
 use super::rollout::{Outcome, Prompt, Rollout, Sampling, Surroundings, roll};
+use super::share::Share;
+use super::together::all_rollouts;
 use crate::error::{Result, TrainError};
 use crate::lora;
 
@@ -119,27 +121,14 @@ impl Stepper {
         let (mut metrics, rollouts) = self
             .answer(prompts, &self.config.sampling, around, step)
             .await?;
-        let (mut answers, flat) = answers(&rollouts, prompts.len(), self.config.scale);
+        let (answers, flat) = answers(&rollouts, prompts.len(), self.config.scale);
         metrics.flat_groups = flat;
         let learning = Instant::now();
         if !answers.is_empty() {
-            // The probabilities at which they were drawn, by the computation that learns; an
-            // only update computes them itself.
-            if self.config.epochs.max(1) * self.config.minibatches.max(1) > 1 {
-                let logprobs = self.learner.logprobs(&answers)?;
-                for (answer, logp) in answers.iter_mut().zip(logprobs) {
-                    answer.old_logp = Some(logp);
-                }
-            }
-            if let Some(reference) = &self.reference {
-                let logprobs = self.learner.logprobs_under(reference, &answers)?;
-                for (answer, logp) in answers.iter_mut().zip(logprobs) {
-                    answer.reference = Some(logp);
-                }
-            }
+            let shares = self.prepared(&answers)?;
             for _ in 0..self.config.epochs.max(1) {
-                for part in deal(&answers, self.config.minibatches) {
-                    metrics.update = self.learner.update(&part, learning_rate, step)?;
+                for share in &shares {
+                    metrics.update = self.learner.learn(share, learning_rate, step)?;
                     metrics.updates += 1;
                 }
             }
@@ -150,10 +139,37 @@ impl Stepper {
         Ok((metrics, rollouts))
     }
 
-    /// Answers to prompts by the policy as it is, with rewards; nothing is learnt.
+    /// This process's shares of an epoch's updates, with the log-probabilities that they need.
+    fn prepared(&self, answers: &[Answer]) -> Result<Vec<Share>> {
+        let parts = deal(answers, self.config.minibatches);
+        let mut shares: Vec<Share> = parts.iter().map(|part| self.learner.share(part)).collect();
+        let own: Vec<Answer> = shares
+            .iter()
+            .flat_map(|share| share.answers.clone())
+            .collect();
+        // The probabilities at which they were drawn, by the computation that learns; an
+        // only update computes them itself.
+        if self.config.epochs.max(1) * self.config.minibatches.max(1) > 1 {
+            let logprobs = self.learner.logprobs(&own)?;
+            for (answer, logp) in answers_of(&mut shares).zip(logprobs) {
+                answer.old_logp = Some(logp);
+            }
+        }
+        if let Some(reference) = &self.reference {
+            let logprobs = self.learner.logprobs_under(reference, &own)?;
+            for (answer, logp) in answers_of(&mut shares).zip(logprobs) {
+                answer.reference = Some(logp);
+            }
+        }
+        Ok(shares)
+    }
+
+    /// Answers to prompts by the policy as it is, with rewards; nothing is learnt. Those of
+    /// all processes, each of which writes answers to some of the prompts.
     ///
     /// # Errors
-    /// [`TrainError::Outage`] when too many answers have no reward; [`TrainError::Model`].
+    /// [`TrainError::Outage`] when too many answers have no reward; [`TrainError::Model`],
+    /// [`TrainError::Peer`].
     pub async fn answer(
         &self,
         prompts: &[Prompt],
@@ -163,7 +179,14 @@ impl Stepper {
     ) -> Result<(StepMetrics, Vec<Rollout>)> {
         let begun = Instant::now();
         let engine = self.engine()?;
-        let rollouts = roll(&engine, prompts, sampling, around, step).await;
+        let peers = self.learner.peers();
+        let mine = prompts.iter().enumerate();
+        let mine: Vec<Prompt> = mine
+            .filter(|(place, _)| peers.takes(*place))
+            .map(|(_, prompt)| prompt.clone())
+            .collect();
+        let rollouts = roll(&engine, &mine, sampling, around, step).await;
+        let rollouts = all_rollouts(peers, rollouts)?;
         let mut metrics = summary(&rollouts);
         metrics.rollout_s = begun.elapsed().as_secs_f64();
         let allowed = self.config.most_excluded * rollouts.len() as f64;
@@ -219,6 +242,10 @@ fn answers(rollouts: &[Rollout], prompts: usize, scale: Scale) -> (Vec<Answer>, 
         }
     }
     (answers, flat)
+}
+
+fn answers_of(shares: &mut [Share]) -> impl Iterator<Item = &mut Answer> {
+    shares.iter_mut().flat_map(|share| &mut share.answers)
 }
 
 /// Deals answers out to `parts` updates by turns, so that each has some of every group.

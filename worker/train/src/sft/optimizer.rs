@@ -17,7 +17,7 @@ use crate::optim::AdamWOptions;
 
 /// One gradient a parameter, `None` where the loss does not depend on it.
 #[derive(Debug, Default)]
-pub struct GradientSum(Vec<Option<Tensor<2>>>);
+pub struct GradientSum(pub(crate) Vec<Option<Tensor<2>>>);
 
 impl GradientSum {
     /// Takes the gradients of `model` out of `gradients`.
@@ -173,6 +173,7 @@ fn update(
     weight
 }
 
-fn replace<const D: usize>(param: &mut Param<Tensor<D>>, value: Tensor<D>) {
+/// Puts `value` in the place of what `param` has learnt so far.
+pub(crate) fn replace<const D: usize>(param: &mut Param<Tensor<D>>, value: Tensor<D>) {
     *param = Param::initialized(param.id, Tensor::from_inner(value).require_grad());
 }

@@ -4,6 +4,7 @@
 mod common;
 mod corpus;
 mod painter;
+mod parallel;
 mod picture_eval;
 mod picture_model;
 mod picture_vae;

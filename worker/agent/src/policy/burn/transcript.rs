@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use illumine_models::engine::TokenLogprob;
+use serde::{Deserialize, Serialize};
 
 /// What one request became inside the model.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Transcript {
     /// The prompt as the model read it.
     pub prompt: Vec<u32>,
