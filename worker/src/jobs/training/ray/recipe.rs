@@ -117,6 +117,11 @@ pub fn overrides(config: &TrainingConfig, run: &JobId) -> Vec<String> {
         settings.warmup_steps.to_string(),
     );
     let model = "actor_rollout_ref.model";
+    let recomputes = settings.activations == Activations::Recompute;
+    set(
+        &format!("{model}.enable_gradient_checkpointing"),
+        recomputes.to_string(),
+    );
     set(
         &format!("{model}.lora_rank"),
         settings.lora_rank.to_string(),
@@ -201,6 +206,7 @@ mod tests {
         let mut config = Preset::Qwen34bGrpo.config();
         config.settings.kl_weight = 0.01;
         config.settings.minibatches = 4;
+        config.settings.lora_rank = 16;
         config.settings.validate_every = 0;
         config.settings.dual_clip = None;
         config.settings.advantage_scale = AdvantageScale::None;
@@ -213,6 +219,12 @@ mod tests {
             ("actor_rollout_ref.actor.clip_ratio_c", "1000000.0"),
             ("actor_rollout_ref.actor.ppo_max_token_len_per_gpu", "34096"),
             ("algorithm.norm_adv_by_std_in_grpo", "false"),
+            ("actor_rollout_ref.model.lora_rank", "16"),
+            ("actor_rollout_ref.model.lora_alpha", "32"),
+            (
+                "actor_rollout_ref.model.enable_gradient_checkpointing",
+                "true",
+            ),
             ("trainer.test_freq", "-1"),
             ("trainer.val_before_train", "false"),
         ] {
