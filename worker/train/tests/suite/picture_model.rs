@@ -6,7 +6,8 @@ use illumine_models::qwen_image::vae::{QwenImageVae, VaeConfig};
 use illumine_models::qwen_image::{DrawRequest, DrawWatch, ImagePipeline, QwenImage};
 use illumine_train::optim;
 use illumine_train::painter::{Painter, paint, to_image};
-use illumine_train::picture_model::batch::Prompts;
+use illumine_train::picture_eval::labels::{Head, Labels};
+use illumine_train::picture_model::batch::{Batches, Kind, Prompts};
 use illumine_train::picture_model::draw::{Request, Studio, draw};
 use illumine_train::picture_model::trainer::Material;
 use illumine_train::picture_model::{
@@ -268,4 +269,97 @@ fn sizes_that_no_model_has_are_refused_by_name() {
         let error = config.validate().unwrap_err().to_string();
         assert!(error.contains(field), "{error}");
     }
+}
+
+/// In bf16, as folders are kept: eight bits after the first.
+#[test]
+fn a_run_begins_with_the_weights_of_a_finished_model_and_goes_on_learning() {
+    let device = Device::flex();
+    let workshop = workshop(&device);
+    let run = tempfile::tempdir().unwrap();
+    let mut first = PictureTrainer::new(config(30), 4, &device).unwrap();
+    first
+        .run(workshop.material(), run.path(), |_, _| Ok(()))
+        .unwrap();
+    let model = first.averaged();
+    let folder = run.path().join("demo-image");
+    let (vae, tokenizer) = (&workshop.vae, &workshop.tokenizer);
+    folders::save(&folder, &model, first.config(), vae, tokenizer).unwrap();
+
+    let mut second = PictureTrainer::begin_from(&folder, config(40), &device).unwrap();
+    assert_eq!(second.step_number(), 0);
+    let finished: Vec<Vec<f32>> = optim::weights(&model)
+        .into_iter()
+        .map(|weight| weight.into_data().try_into_vec().unwrap())
+        .collect();
+    let begun = weights(&second);
+    assert_eq!(begun.len(), finished.len());
+    for (begun, finished) in begun.iter().zip(&finished) {
+        for (begun, finished) in begun.iter().zip(finished) {
+            assert!((begun - finished).abs() <= finished.abs() / 256.0);
+        }
+    }
+
+    // Only the layer above the encoder learns where it is to stay as it is.
+    second
+        .teach_encoder(workshop.material(), 3, 4, true, |_, _| {})
+        .unwrap();
+    assert_eq!(weights(&second), begun);
+    let mut losses = Vec::new();
+    let again = run.path().join("again");
+    second
+        .run(workshop.material(), &again, |_, progress| {
+            losses.push(progress.generation_loss);
+            Ok(())
+        })
+        .unwrap();
+    assert_ne!(weights(&second), begun);
+    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+    let fresh = PictureTrainer::new(config(40), 4, &device).unwrap();
+    let mut of_fresh = Vec::new();
+    let mut fresh = fresh;
+    fresh
+        .run(
+            workshop.material(),
+            &run.path().join("fresh"),
+            |_, progress| {
+                of_fresh.push(progress.generation_loss);
+                Ok(())
+            },
+        )
+        .unwrap();
+    assert!(mean(&losses[..10]) < mean(&of_fresh[..10]));
+
+    let mut other = config(1);
+    other.sizes.layers = 2;
+    let error = PictureTrainer::begin_from(&folder, other, &device).unwrap_err();
+    let words = error.to_string();
+    assert!(
+        words.contains("sizes") && words.contains("demo-image"),
+        "{words}"
+    );
+}
+
+#[test]
+fn examples_without_a_thing_give_their_place_to_others() {
+    let device = Device::flex();
+    let workshop = workshop(&device);
+    let scenes = (0..).map(|index| workshop.painter.example(index).scene);
+    let bare = scenes.into_iter().find(|scene| scene.object.is_none());
+    let none = Labels::of(&bare.unwrap()).get(Head::Thing);
+    let things = |hard_examples: usize| {
+        let config = PictureTraining {
+            hard_examples,
+            dropped_prompts: 0,
+            ..config(1)
+        };
+        let (painter, cache, prompts) = (&workshop.painter, &workshop.cache, &workshop.prompts);
+        let mut batches = Batches::new(&config, painter, cache, prompts, Kind::Generation);
+        (0..40)
+            .flat_map(|step| batches.batch(step, &device).unwrap().labels)
+            .filter(|labels| labels.get(Head::Thing) != none)
+            .count()
+    };
+    let (as_they_come, preferred) = (things(0), things(100));
+    assert!(preferred > as_they_come, "{preferred} and {as_they_come}");
 }
