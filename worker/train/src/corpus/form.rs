@@ -107,8 +107,8 @@ mod tests {
     fn an_edit_has_a_picture_before_it() {
         for index in 0..300 {
             let example = example(5, index);
-            let mut before = example.inputs;
-            for tag in example.answer.split("<imgen>").skip(1) {
+            let tags = example.answer.split("<imgen>").skip(1);
+            for (before, tag) in (example.inputs..).zip(tags) {
                 if let Some((_, rest)) = tag.split_once("\"img_index\": ") {
                     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
                     assert!(
@@ -117,7 +117,6 @@ mod tests {
                         example.answer
                     );
                 }
-                before += 1;
             }
         }
     }
