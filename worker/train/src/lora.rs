@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use burn::module::{LoraAdapter, Module, Param};
-use burn::tensor::{Distribution, Tensor};
+use burn::tensor::{Tensor, TensorData};
 use illumine_models::Qwen3;
 use illumine_models::lora::{Adaptable, Linear, attach, open};
 use illumine_models::qwen3::weights::{Slot, weight_specs};
@@ -16,6 +16,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::corpus::Rng;
 use crate::error::{Result, TrainError};
 
 const CONFIG: &str = "adapter_config.json";
@@ -97,19 +98,24 @@ impl LoraOptions {
 }
 
 /// `model` with changes that are nothing yet. Its own weights are no longer learnt.
-pub fn begin(model: Qwen3, options: &LoraOptions) -> Qwen3 {
+/// `seed` alone says what A is, on every device and whatever else draws numbers there.
+pub fn begin(model: Qwen3, options: &LoraOptions, seed: u64) -> Qwen3 {
     let mut model = model.no_grad();
-    for (name, linear) in model.projections() {
+    for (number, (name, linear)) in model.projections().into_iter().enumerate() {
         if !options.changes(&name) {
             continue;
         }
         let [input, output] = linear.weight.dims();
         let device = linear.weight.val().device();
         // As `nn.init.kaiming_uniform_(A, a=√5)`, which `peft` uses: bounds of 1/√in.
-        let bound = 1.0 / (input as f64).sqrt();
-        let spread = Distribution::Uniform(-bound, bound);
+        let bound = 1.0 / (input as f32).sqrt();
+        let mut rng = Rng::new(seed, number as u64);
+        let values: Vec<f32> = (0..input * options.rank)
+            .map(|_| rng.range(-bound, bound))
+            .collect();
+        let a = Tensor::from_data(TensorData::new(values, [input, options.rank]), &device);
         linear.lora = Some(LoraAdapter {
-            a: Param::from_tensor(Tensor::random([input, options.rank], spread, &device)),
+            a: Param::from_tensor(a),
             b: Param::from_tensor(Tensor::zeros([options.rank, output], &device)),
             scale: options.scale(),
         });

@@ -125,10 +125,7 @@ impl Run {
         let keeps_near = config.learner.objective.kl_weight != 0.0;
         let reference = keeps_near.then(|| base.valid());
         let policy = match &learner.lora {
-            Some(options) => {
-                device.seed(config.seed);
-                lora::begin(base, options)
-            }
+            Some(options) => lora::begin(base, options, config.seed),
             None => base,
         };
         Ok(Self {

@@ -112,7 +112,7 @@ fn a_fresh_change_is_none_and_a_merged_one_writes_the_same() {
             .unwrap()
     };
     let plain = logits(&model.clone().valid());
-    let fresh = lora::begin(model.clone(), &options());
+    let fresh = lora::begin(model.clone(), &options(), 1);
     assert!(lora::is_adapted(&fresh));
     assert_eq!(plain, logits(&fresh.valid()));
     let names = lora::trained_names(&fresh, &folder.config);
