@@ -22,13 +22,13 @@ pub struct FormArgs {
     #[arg(long, default_value = "target/demo-form")]
     out: PathBuf,
     /// Updates.
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 140)]
     steps: u64,
     /// Peak learning rate.
     #[arg(long, default_value_t = 1.5e-3)]
     lr: f64,
     /// Tokens per update.
-    #[arg(long, default_value_t = 2400)]
+    #[arg(long, default_value_t = 1600)]
     tokens: usize,
     /// Where to compute: flex, libtorch, cuda:0.
     #[arg(long, default_value = "flex")]
