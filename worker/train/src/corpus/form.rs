@@ -80,16 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_tells_nothing_of_what_was_asked() {
+    fn answers_have_every_tool_and_any_number_of_pictures() {
         let mut sources = BTreeSet::new();
         let mut counts = BTreeSet::new();
         for index in 0..300 {
             let example = example(3, index);
             let tags = example.answer.matches("<imgen>").count();
-            // With its choices drawn again, the same prompt has another answer.
-            let mut rng = Rng::new(99, index);
             counts.insert(tags);
-            assert!(pictures(&mut rng, example.inputs).len() <= 4);
             for source in ["search", "diffusion", "code", "edit"] {
                 if example
                     .answer
