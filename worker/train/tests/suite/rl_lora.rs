@@ -1,12 +1,12 @@
 //! Three updates of low-rank changes against those of `peft`, see infra/parity/rl_lora.py.
 
 use crate::common::{fixtures, largest_difference};
-use crate::rl_parity::{RATE, answer, learner_config, near};
+use crate::rl_parity::{RATE, learner_config, near, runs};
 use burn::tensor::Device;
 use illumine_models::load::{ModelFolder, SafetensorsFile};
 use illumine_train::lora::{self, LoraOptions};
 use illumine_train::optim;
-use illumine_train::rl::{Answer, Learner, LearnerConfig, Objective};
+use illumine_train::rl::{Learner, LearnerConfig, Objective};
 use serde_json::Value;
 
 fn read(path: &str) -> Value {
@@ -44,17 +44,10 @@ fn check(most: usize, recompute: bool) {
     };
     let mut learner = Learner::new(config, model, folder.config, &device);
 
-    let fixture = read("rl/runs.json");
-    let answers: Vec<Answer> = fixture["answers"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(answer)
-        .collect();
-    let per_step = fixture["per_step"].as_u64().unwrap() as usize;
+    let (_, batches) = runs();
     let steps = read("rl_lora/steps.json");
     let steps = steps.as_array().unwrap();
-    for (step, (expected, batch)) in steps.iter().zip(answers.chunks(per_step)).enumerate() {
+    for (step, (expected, batch)) in steps.iter().zip(&batches).enumerate() {
         let metrics = learner.update(batch, RATE, step as u64).unwrap();
         near("lora", step, expected, &metrics);
     }

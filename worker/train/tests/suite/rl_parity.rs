@@ -18,7 +18,7 @@ fn numbers(value: &Value) -> Vec<f32> {
         .collect()
 }
 
-pub fn answer(value: &Value) -> Answer {
+fn answer(value: &Value) -> Answer {
     let ids = value["ids"].as_array().unwrap().iter();
     Answer {
         ids: ids.map(|id| id.as_u64().unwrap() as u32).collect(),
@@ -96,19 +96,22 @@ fn check(name: &str, objective: Objective, temperature: f64) {
     check_split(name, &objective, temperature, 20, true);
 }
 
-fn check_split(name: &str, objective: &Objective, temperature: f64, most: usize, recompute: bool) {
+/// The reference's runs, and the answers of each update.
+pub fn runs() -> (Value, Vec<Vec<Answer>>) {
     let path = fixtures().join("rl/runs.json");
     let fixture: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let answers: Vec<Answer> = fixture["answers"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(answer)
-        .collect();
+    let answers = fixture["answers"].as_array().unwrap().iter().map(answer);
+    let answers: Vec<Answer> = answers.collect();
     let per_step = fixture["per_step"].as_u64().unwrap() as usize;
+    let batches = answers.chunks(per_step).map(<[Answer]>::to_vec).collect();
+    (fixture, batches)
+}
+
+fn check_split(name: &str, objective: &Objective, temperature: f64, most: usize, recompute: bool) {
+    let (fixture, batches) = runs();
     let mut learner = learner(objective.clone(), temperature, most, recompute);
     let steps = fixture["runs"][name].as_array().unwrap();
-    for (step, (expected, batch)) in steps.iter().zip(answers.chunks(per_step)).enumerate() {
+    for (step, (expected, batch)) in steps.iter().zip(&batches).enumerate() {
         let metrics = learner.update(batch, RATE, step as u64).unwrap();
         near(name, step, expected, &metrics);
     }
