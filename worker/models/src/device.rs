@@ -49,12 +49,13 @@ pub fn parse_device(name: &str) -> Result<Device> {
     }
 }
 
-/// The device called `name` and the numbers of its decoder's weights, which may
-/// follow a CPU's name: `flex:int8`, `flex:bf16`; exact when they do not.
+/// The device called `name` and the numbers of the weights, which may follow it:
+/// `cuda:0:bf16`, `flex:bf16`, and on the CPU alone `flex:int8`; exact (f32 on
+/// other devices) when they do not.
 ///
 /// # Errors
 /// [`ModelError::Device`] as for [`parse_device`], for an unknown suffix, and
-/// for one on a device other than `flex`.
+/// for `int8` on a device other than `flex`.
 pub fn parse_device_and_precision(name: &str) -> Result<(Device, Precision)> {
     let name = name.trim();
     let refuse = |reason: String| ModelError::Device {
@@ -70,9 +71,10 @@ pub fn parse_device_and_precision(name: &str) -> Result<(Device, Precision)> {
         ("flex" | "cpu", None) => Err(refuse(format!(
             "`{suffix}` is no choice of weights; use flex, flex:bf16 or flex:int8"
         ))),
-        (_, Some(_)) => Err(refuse(format!(
-            "weights as `{suffix}` are for the CPU alone; use flex:{suffix}"
+        (_, Some(Precision::Int8)) => Err(refuse(format!(
+            "weights as `{suffix}` are for the CPU alone; use flex:{suffix}, or {device}:bf16"
         ))),
+        (_, Some(precision)) => Ok((parse_device(device)?, precision)),
         (_, None) => Ok((parse_device(name)?, Precision::Exact)),
     }
 }
@@ -172,7 +174,7 @@ mod tests {
             ("flex:int4", "flex:int8"),
             ("flex:0", "`0` is no choice of weights"),
             ("cuda:0:int8", "CPU alone"),
-            ("libtorch:bf16", "CPU alone"),
+            ("libtorch:int8", "libtorch:bf16"),
             ("gpu", "unknown"),
             ("gpu:1", "unknown"),
         ] {

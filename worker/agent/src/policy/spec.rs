@@ -5,7 +5,7 @@
 //! |---|---|
 //! | folder or name | a Hugging Face folder, or `demo` |
 //! | `+lora=<folder>` | an adapter in `peft` layout over it |
-//! | `@device` | e.g. `cuda:0`, `flex`, or `flex:int8` for eight-bit weights on the CPU; the worker's own when left out |
+//! | `@device` | e.g. `cuda:0`, `cuda:0:bf16`, or `flex:int8` for eight-bit weights on the CPU; the worker's own when left out |
 //!
 //! The device stands behind the last `@` that no `/` follows, the adapter behind
 //! the last `+lora=` before it: `burn:/m/Qwen3-4B+lora=/m/llm-i@flex:int8`.

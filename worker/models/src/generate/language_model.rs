@@ -54,8 +54,8 @@ impl LanguageModel {
         Self::load_as(dir, device, Precision::Exact)
     }
 
-    /// [`Self::load`] with a choice of the weights that the CPU computes with;
-    /// other devices take no notice of it.
+    /// [`Self::load`] with a choice of the weights to compute with; on other
+    /// devices than `flex`, see [`Precision::module_dtype`].
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -65,7 +65,10 @@ impl LanguageModel {
         let tokenizer = ChatTokenizer::from_folder(dir)?;
         let network = match device == Device::flex() {
             true => Network::Cpu(Box::new(folder.load_decoder(precision)?)),
-            false => Network::Module(Box::new(folder.load_model(&device)?)),
+            false => {
+                let model = folder.load_model_as(&device, precision.module_dtype())?;
+                Network::Module(Box::new(model))
+            }
         };
         tracing::info!(
             folder = %dir.display(),

@@ -72,8 +72,8 @@ impl VisionLanguageModel {
         Self::load_as(dir, device, Precision::Exact)
     }
 
-    /// [`Self::load`] with a choice of the weights that the CPU's decoder computes
-    /// with; other devices take no notice of it.
+    /// [`Self::load`] with a choice of the weights to compute with; on other
+    /// devices than `flex`, see [`Precision::module_dtype`].
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -108,7 +108,10 @@ impl VisionLanguageModel {
                     decoder: Box::new(decoder),
                 }
             }
-            false => VisionNetwork::Module(Box::new(folder.load_vision_model(&device)?)),
+            false => {
+                let model = folder.load_vision_model_as(&device, precision.module_dtype())?;
+                VisionNetwork::Module(Box::new(model))
+            }
         };
         tracing::info!(
             folder = %folder.path.display(),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use burn::tensor::DType;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -13,7 +14,7 @@ use crate::qwen3::cpu::{CpuDecoder, Precision};
 use crate::qwen3::{Qwen3, Qwen3Config};
 use crate::qwen25_vl::processor_config::ProcessorConfig;
 use crate::qwen25_vl::vision::VisionTower;
-use crate::qwen25_vl::weights::{load_cpu, load_qwen25_vl};
+use crate::qwen25_vl::weights::{load_cpu, load_qwen25_vl_as};
 use crate::qwen25_vl::{ImageProcessor, Qwen25Vl, Qwen25VlConfig};
 use crate::tokenizer::ChatTokenizer;
 
@@ -151,8 +152,17 @@ impl ModelFolder {
     /// Those of reading weights; [`ModelError::Malformed`] for a model that looks
     /// at pictures, which [`Self::load_vision_model`] loads.
     pub fn load_model(&self, device: &Device) -> Result<Qwen3> {
+        self.load_model_as(device, DType::F32)
+    }
+
+    /// [`Self::load_model`] with the weights as `dtype`, f32 or bf16, in which the
+    /// model then computes.
+    ///
+    /// # Errors
+    /// As [`Self::load_model`].
+    pub fn load_model_as(&self, device: &Device, dtype: DType) -> Result<Qwen3> {
         self.check_is_text()?;
-        load_qwen3(&self.config, &mut Weights::open(&self.path)?, device)
+        load_qwen3(&self.config, &mut Weights::open(&self.path)?, device, dtype)
     }
 
     /// Loads the weights for the CPU's own code, without a module.
@@ -180,8 +190,16 @@ impl ModelFolder {
     /// # Errors
     /// Those of reading weights; [`ModelError::Malformed`] for a text model.
     pub fn load_vision_model(&self, device: &Device) -> Result<Qwen25Vl> {
+        self.load_vision_model_as(device, DType::F32)
+    }
+
+    /// [`Self::load_vision_model`] with the weights as `dtype`, f32 or bf16.
+    ///
+    /// # Errors
+    /// As [`Self::load_vision_model`].
+    pub fn load_vision_model_as(&self, device: &Device, dtype: DType) -> Result<Qwen25Vl> {
         let config = &self.vision()?.config;
-        load_qwen25_vl(config, &mut Weights::open(&self.path)?, device)
+        load_qwen25_vl_as(config, &mut Weights::open(&self.path)?, device, dtype)
     }
 
     /// The same for the CPU: the tower as a module on `flex`, the decoder for the

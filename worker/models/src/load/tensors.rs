@@ -1,19 +1,22 @@
 //! Puts the files' values into the module's parameters.
 
 use burn::module::Param;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::Weights;
 use crate::error::Result;
 use crate::qwen3::weights::{Slot, weight_specs};
 use crate::qwen3::{Qwen3, Qwen3Config};
 
-/// A Qwen3 on `device` with the values of `weights`.
+/// A Qwen3 on `device` with the values of `weights`, as `dtype`.
 pub(super) fn load_qwen3(
     config: &Qwen3Config,
     weights: &mut Weights,
     device: &Device,
+    dtype: DType,
 ) -> Result<Qwen3> {
+    // Parameters are made when first used: none is, before it is replaced.
+    let options = (device, dtype);
     let mut model = Qwen3::init(config, device);
     for (spec, slot) in weight_specs(config).iter().zip(model.slots()) {
         let values = weights.read(&spec.name, &spec.shape)?;
@@ -21,21 +24,21 @@ pub(super) fn load_qwen3(
             Slot::Projection(param) => {
                 let [rows, columns] = [spec.shape[0], spec.shape[1]];
                 let values = transpose(&values, rows, columns);
-                *param = parameter(TensorData::new(values, [columns, rows]), device);
+                *param = parameter(TensorData::new(values, [columns, rows]), options);
             }
             Slot::Embedding(param) => {
-                *param = parameter(TensorData::new(values, spec.shape.clone()), device);
+                *param = parameter(TensorData::new(values, spec.shape.clone()), options);
             }
             Slot::Scale(param) => {
-                *param = parameter(TensorData::new(values, spec.shape.clone()), device);
+                *param = parameter(TensorData::new(values, spec.shape.clone()), options);
             }
         }
     }
     Ok(model)
 }
 
-fn parameter<const D: usize>(data: TensorData, device: &Device) -> Param<Tensor<D>> {
-    Param::from_tensor(Tensor::from_data(data, device))
+fn parameter<const D: usize>(data: TensorData, options: (&Device, DType)) -> Param<Tensor<D>> {
+    Param::from_tensor(Tensor::from_data(data, options))
 }
 
 /// The transpose of a row-major `[rows, columns]` matrix, in tiles that fit the

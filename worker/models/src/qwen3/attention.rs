@@ -5,7 +5,7 @@
 
 use burn::module::Module;
 use burn::nn::{RmsNorm, RmsNormConfig};
-use burn::tensor::{Device, Tensor, activation::softmax};
+use burn::tensor::{DType, Device, Tensor, activation::softmax};
 
 use super::{cache::LayerCache, config::Qwen3Config, rotary::Rotary, weights::projection};
 use crate::lora::Linear;
@@ -107,7 +107,11 @@ pub fn grouped_attention(
         let dtype = scores.dtype();
         scores = scores + bias.clone().cast(dtype);
     }
-    let weights = softmax(scores, 4).reshape([batch, kv_heads, groups * tokens, keys]);
+    // As the reference: the shares of a bf16 model are made in f32.
+    let dtype = scores.dtype();
+    let weights = softmax(scores.cast(DType::F32), 4)
+        .cast(dtype)
+        .reshape([batch, kv_heads, groups * tokens, keys]);
     weights
         .matmul(value)
         .reshape([batch, heads, tokens, head_dim])

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use burn::tensor::DType;
 use half::bf16;
 use rayon::prelude::*;
 
@@ -41,6 +42,15 @@ impl Precision {
             Self::Exact => "exact",
             Self::Bf16 => "bf16",
             Self::Int8 => "int8",
+        }
+    }
+
+    /// The numbers of a module on another device than `flex`, which has no eight-bit
+    /// weights: [`crate::device::parse_device_and_precision`] refuses them there.
+    pub fn module_dtype(self) -> DType {
+        match self {
+            Self::Exact | Self::Int8 => DType::F32,
+            Self::Bf16 => DType::BF16,
         }
     }
 }

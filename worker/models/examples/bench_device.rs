@@ -1,0 +1,149 @@
+//! Times a device with random weights, drawn on the device itself.
+//!
+//! `bench_device decode CONFIG DEVICE PROMPT_TOKENS NEW_TOKENS SEQUENCES` reads a prompt
+//! and decodes greedily with a Qwen3 of the shapes in the file `CONFIG`;
+//! `bench_device picture CONFIG DEVICE SIDE TEXT_TOKENS STEPS` takes steps of a Qwen-Image
+//! transformer over `SIDE` × `SIDE` packed tokens. `DEVICE` is a device's name and the
+//! weights' numbers, as in `cuda:0:bf16`. Prints one line of JSON.
+//! `infra/bench/gpu.py` runs it beside PyTorch on the same shapes.
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Instant;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use illumine_models::device::parse_device_and_precision;
+use illumine_models::qwen_image::transformer::{
+    ImageShape, QwenImageTransformer, TransformerConfig,
+};
+use illumine_models::{KvCache, Qwen3, Qwen3Config};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> Outcome<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [what, config, device, numbers @ ..] = &arguments[..] else {
+        return Err("decode|picture CONFIG DEVICE and three numbers are needed".into());
+    };
+    let numbers: Vec<usize> = numbers
+        .iter()
+        .map(|number| number.parse())
+        .collect::<Result<_, _>>()?;
+    let [first, second, third] = numbers[..] else {
+        return Err("three numbers are needed".into());
+    };
+    let (device, precision) = parse_device_and_precision(device)?;
+    let dtype = precision.module_dtype();
+    let config = Path::new(config);
+    match what.as_str() {
+        "decode" => decode(config, &device, dtype, [first, second, third]),
+        "picture" => picture(config, &device, dtype, [first, second, third]),
+        other => Err(format!("`{other}`: decode or picture").into()),
+    }
+}
+
+fn decode(config: &Path, device: &Device, dtype: DType, numbers: [usize; 3]) -> Outcome<()> {
+    let [prompt, new, rows] = numbers;
+    let config: Qwen3Config = serde_json::from_str(&std::fs::read_to_string(config)?)?;
+    let model = Qwen3::init(&config, device).map(&mut As(dtype));
+    let ids: Vec<i64> = (0..prompt)
+        .map(|i| (i * 7919 % config.vocab_size) as i64)
+        .collect();
+    let read = |rows: usize| -> Outcome<KvCache> {
+        let mut cache = KvCache::new(model.layers.len());
+        let ids = TensorData::new(ids.repeat(rows), [rows, prompt]);
+        let ids = Tensor::<2, Int>::from_data(ids, device);
+        let hidden = model.forward_cached(ids, None, None, &mut cache);
+        last(hidden, &model);
+        device.sync()?;
+        Ok(cache)
+    };
+    // The first two also choose kernels for these shapes.
+    read(1)?;
+    read(1)?;
+    let started = Instant::now();
+    read(1)?;
+    let prefill = started.elapsed();
+
+    let mut cache = read(rows)?;
+    let mut tokens = Tensor::<2, Int>::ones([rows, 1], device);
+    let mut step = || {
+        let hidden = model.forward_cached(tokens.clone(), None, None, &mut cache);
+        tokens = last(hidden, &model);
+    };
+    for _ in 0..WARM_UP {
+        step();
+    }
+    device.sync()?;
+    let started = Instant::now();
+    for _ in 0..new {
+        step();
+    }
+    device.sync()?;
+    let step = started.elapsed();
+    let weights = config.num_parameters() * dtype.size();
+    println!(
+        "{{\"weight_bytes\": {weights}, \"prefill_ms\": {:.3}, \"step_ms\": {:.4}}}",
+        prefill.as_secs_f64() * 1e3,
+        step.as_secs_f64() * 1e3 / new as f64
+    );
+    Ok(())
+}
+
+/// Steps before the clock starts.
+const WARM_UP: usize = 8;
+
+/// The likeliest token `[rows, 1]` after final states `[rows, tokens, hidden]`.
+fn last(hidden: Tensor<3>, model: &Qwen3) -> Tensor<2, Int> {
+    let tokens = hidden.dims()[1];
+    model
+        .logits(hidden.narrow(1, tokens - 1, 1))
+        .argmax(2)
+        .squeeze_dim(2)
+}
+
+fn picture(config: &Path, device: &Device, dtype: DType, numbers: [usize; 3]) -> Outcome<()> {
+    let [side, text_tokens, steps] = numbers;
+    let config: TransformerConfig = serde_json::from_str(&std::fs::read_to_string(config)?)?;
+    let model = QwenImageTransformer::init(&config, device).map(&mut As(dtype));
+    let waves = |shape: [usize; 3]| {
+        let count: usize = shape.iter().product();
+        let values: Vec<f32> = (0..count).map(|i| (i as f32 * 0.37).sin()).collect();
+        Tensor::<3>::from_data(TensorData::new(values, shape), (device, dtype))
+    };
+    let text = waves([1, text_tokens, config.joint_attention_dim]);
+    let latents = waves([1, side * side, config.in_channels]);
+    let conditions = model.conditions(text, None, &[ImageShape::new(side, side)])?;
+    let mut times = Vec::with_capacity(steps);
+    for step in 0..steps + 2 {
+        let started = Instant::now();
+        let time = Tensor::<1>::from_floats([0.5], device);
+        let velocity = model.forward(latents.clone(), time, &conditions)?;
+        let finite = velocity.narrow(1, 0, 1).into_data().convert::<f32>();
+        if finite.iter::<f32>().any(|value| !value.is_finite()) {
+            return Err("the velocity is not finite".into());
+        }
+        // Two steps to choose kernels.
+        if step >= 2 {
+            times.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    println!(
+        "{{\"least_ms\": {:.2}, \"median_ms\": {:.2}}}",
+        times[0],
+        times[times.len() / 2]
+    );
+    Ok(())
+}
+
+/// Makes each weight, and rounds it.
+struct As(DType);
+
+impl ModuleMapper for As {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let id = param.id;
+        Param::initialized(id, param.val().cast(self.0))
+    }
+}
