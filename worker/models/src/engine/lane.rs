@@ -6,10 +6,10 @@ use super::budget::KvBudget;
 use super::model::{EngineAdapter, EngineModel};
 use super::paged::Paged;
 use super::prefix::PrefixCache;
-use crate::device::read_f32;
+use super::together::Ticket;
 use crate::error::{ModelError, Result};
 use crate::generate::{Adapted, LanguageModel, Network, VisionState};
-use crate::lora::Loaded;
+use crate::lora::{AdapterId, Loaded};
 use crate::qwen3::cpu::{BLOCK_TOKENS, Scratch};
 use crate::qwen3::{KvCache, Qwen3, token_ids};
 use crate::qwen25_vl::Patches;
@@ -21,11 +21,43 @@ pub(super) enum Lane {
     Paged(Box<Paged>),
     /// As the module keeps them, on its device.
     Module {
-        cache: KvCache,
+        lane: ModuleLane,
         adapter: Option<Arc<Loaded<Adapted>>>,
     },
     /// The same of a model that looks at pictures.
     Vision(Box<VisionState>),
+}
+
+/// Where the module keeps a sequence's keys and values.
+#[derive(Debug)]
+pub(super) enum ModuleLane {
+    /// While the prompt is read.
+    Alone(KvCache),
+    /// While the answer is written: `len` tokens, in a row of the batch.
+    Batched { ticket: Ticket, len: usize },
+}
+
+impl ModuleLane {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Alone(cache) => cache.len(),
+            Self::Batched { len, .. } => *len,
+        }
+    }
+
+    pub(super) const fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Alone(_) => None,
+            Self::Batched { ticket, .. } => Some(*ticket),
+        }
+    }
+
+    /// One more token was read with the batch.
+    pub(super) const fn grew(&mut self) {
+        if let Self::Batched { len, .. } = self {
+            *len += 1;
+        }
+    }
 }
 
 /// A prompt but its last token, which the first step reads.
@@ -50,7 +82,7 @@ impl Lane {
         }
         match model {
             EngineModel::Text(model) => Self::Module {
-                cache: KvCache::new(model.folder().config.num_hidden_layers),
+                lane: ModuleLane::Alone(KvCache::new(model.folder().config.num_hidden_layers)),
                 adapter: adapter.and_then(EngineAdapter::text).cloned(),
             },
             EngineModel::Vision(model) => {
@@ -64,8 +96,16 @@ impl Lane {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Paged(paged) => paged.len(),
-            Self::Module { cache, .. } => cache.len(),
+            Self::Module { lane, .. } => lane.len(),
             Self::Vision(state) => state.len(),
+        }
+    }
+
+    /// The adapter that a module reads it with.
+    pub(super) fn adapter_id(&self) -> Option<AdapterId> {
+        match self {
+            Self::Module { adapter, .. } => adapter.as_ref().map(|adapter| adapter.id),
+            Self::Paged(_) | Self::Vision(_) => None,
         }
     }
 
@@ -100,8 +140,11 @@ impl Lane {
         let prompt = opening.tokens;
         match (self, model) {
             (Self::Paged(paged), model) => paged.read(model, opening, prefix, scratch)?,
-            (Self::Module { cache, adapter }, EngineModel::Text(model)) => {
-                let chunk = &prompt[from..prompt.len().min(from + BLOCK_TOKENS)];
+            (Self::Module { lane, adapter }, EngineModel::Text(model)) => {
+                let ModuleLane::Alone(cache) = lane else {
+                    return Err(of_another_model());
+                };
+                let chunk = &prompt[from..prompt.len().min(from + MODULE_BLOCK)];
                 let ids = token_ids(chunk, model.device());
                 module(model, adapter.as_ref())?.forward_cached(ids, None, None, cache);
             }
@@ -115,26 +158,24 @@ impl Lane {
         Ok(())
     }
 
-    /// Reads one token with the module; the logits `[vocab]` of what follows it.
+    /// Reads one token by itself; the logits `[vocab]` of what follows it.
     pub(super) fn step(&mut self, model: &EngineModel, token: u32) -> Result<Vec<f32>> {
         match (self, model) {
-            (Self::Module { cache, adapter }, EngineModel::Text(model)) => {
-                let module = module(model, adapter.as_ref())?;
-                let ids = token_ids(&[token], model.device());
-                let hidden = module.forward_cached(ids, None, None, cache);
-                read_f32(module.logits(hidden))
-            }
             (Self::Vision(state), EngineModel::Vision(model)) => state.step(model, token),
             _ => Err(of_another_model()),
         }
     }
 }
 
+/// Tokens of a prompt that the module reads at once. Larger than a block of the CPU's: a
+/// device is given enough to do.
+const MODULE_BLOCK: usize = 256;
+
 pub(super) fn of_another_model() -> ModelError {
     ModelError::Engine("a sequence of another kind of model".to_owned())
 }
 
-fn module<'m>(
+pub(super) fn module<'m>(
     model: &'m LanguageModel,
     adapter: Option<&'m Arc<Loaded<Adapted>>>,
 ) -> Result<&'m Qwen3> {

@@ -27,8 +27,9 @@
 //!   arXiv:2310.18547), and each has its own prefixes.
 //!
 //! On `flex` the answers of a text model are decoded together by [`CpuDecoder`];
-//! on other devices one after the other by the [`Qwen3`] module, without prefix
-//! reuse. A model that looks at pictures is decoded by its module as well, on
+//! on other devices together by the [`Qwen3`] module, without prefix reuse. There a
+//! product may add in another order for another number of rows: a text is what it would
+//! be alone but for rounding. A model that looks at pictures is decoded by its module as well, on
 //! `flex` one answer a core.
 //!
 //! [`CpuDecoder`]: crate::qwen3::cpu::CpuDecoder
@@ -48,6 +49,7 @@ mod request;
 mod scheduler;
 mod sequence;
 mod step;
+mod together;
 
 pub use config::EngineConfig;
 pub use handle::{Engine, EventStream};

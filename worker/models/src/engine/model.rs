@@ -188,6 +188,11 @@ impl EngineModel {
         }
     }
 
+    /// Whether answers are written in the rows of one batch, see [`super::together`].
+    pub(super) fn writes_in_rows(&self) -> bool {
+        matches!(self, Self::Text(model) if model.decoder().is_none())
+    }
+
     /// The token in whose places pictures stand.
     pub(super) fn picture_token(&self) -> Option<u32> {
         match self {

@@ -67,7 +67,7 @@ impl<'m> Scheduler<'m> {
             // A block for each that is being written, or this one would soon
             // have to go again.
             let spare = self.active.len() * self.budget.block;
-            if !self.make_room(self.charge(&sequence) + spare) {
+            if !self.make_room(self.lanes(Some(&sequence)) + spare) {
                 sequence.give_back(self.model);
                 if is_new {
                     sequence.cached_tokens = None;
@@ -101,7 +101,7 @@ impl<'m> Scheduler<'m> {
     /// youngest back to wait. Returns how many were.
     pub(super) fn make_room_for_a_step(&mut self) -> u64 {
         let mut preempted = 0;
-        while !self.make_room(0) && self.active.len() > 1 {
+        while !self.make_room(self.lanes(None)) && self.active.len() > 1 {
             if let Some(mut youngest) = self.active.pop() {
                 youngest.give_back(self.model);
                 self.waiting.push_front(youngest);
@@ -113,8 +113,7 @@ impl<'m> Scheduler<'m> {
 
     /// Bytes in use.
     pub(super) fn used(&self) -> usize {
-        let lanes: usize = self.active.iter().map(|active| self.charge(active)).sum();
-        lanes + self.prefix_bytes()
+        self.lanes(None) + self.prefix_bytes()
     }
 
     pub(super) fn prefix_bytes(&self) -> usize {
@@ -126,9 +125,20 @@ impl<'m> Scheduler<'m> {
         sequence.lane.bytes(&self.budget, sequence.tokens.len())
     }
 
-    /// Whether `bytes` more fit, when prefixes that nobody uses are forgotten.
+    /// Bytes of all sequences, and of one that would join. The rows of a batch on a device
+    /// are all as wide as the longest.
+    fn lanes(&self, joining: Option<&Sequence<'_>>) -> usize {
+        let own = self.active.iter().map(|active| self.charge(active));
+        let charges = own.chain(joining.map(|sequence| self.charge(sequence)));
+        match self.model.writes_in_rows() {
+            true => charges.clone().max().unwrap_or(0) * charges.count(),
+            false => charges.sum(),
+        }
+    }
+
+    /// Whether sequences of `bytes` fit, when prefixes that nobody uses are forgotten.
     fn make_room(&mut self, bytes: usize) -> bool {
-        while self.used() + bytes > self.budget.bytes {
+        while bytes + self.prefix_bytes() > self.budget.bytes {
             if !self.prefix.evict() {
                 return false;
             }

@@ -4,18 +4,22 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
 
 use super::handle::Shared;
-use super::lane::Lane;
+use super::lane::{Lane, ModuleLane, module, of_another_model};
 use super::metrics::{Metrics, Rate};
 use super::model::EngineModel;
 use super::scheduler::Scheduler;
 use super::sequence::{Sequence, Submitted, Vocabulary};
+use super::together::Together;
 use crate::error::{ModelError, Result};
+use crate::generate::LanguageModel;
+use crate::lora::AdapterId;
 use crate::qwen3::cpu::{CpuDecoder, Scratch};
 
 /// Serves requests until no handle is left and the last one has ended.
 pub(super) fn run(mut scheduler: Scheduler<'_>, requests: &Receiver<Submitted>, shared: &Shared) {
     let mut scratch = Scratch::default();
     let mut vocabulary = Vocabulary::default();
+    let mut batches = Together::default();
     let mut totals = Metrics {
         kv_budget_bytes: scheduler.budget.bytes,
         ..Metrics::default()
@@ -34,7 +38,7 @@ pub(super) fn run(mut scheduler: Scheduler<'_>, requests: &Receiver<Submitted>, 
         fail_what_never_fits(&mut scheduler);
         scheduler.read_one_block(&mut scratch);
         totals.preemptions_total += scheduler.make_room_for_a_step();
-        let written = step(&mut scheduler, &mut scratch, &mut vocabulary);
+        let written = step(&mut scheduler, &mut scratch, &mut batches, &mut vocabulary);
 
         let now = Instant::now();
         rate.add(now, written);
@@ -98,6 +102,7 @@ fn fail_what_never_fits(scheduler: &mut Scheduler<'_>) {
 fn step(
     scheduler: &mut Scheduler<'_>,
     scratch: &mut Scratch,
+    batches: &mut Together,
     vocabulary: &mut Vocabulary,
 ) -> usize {
     let model = scheduler.model;
@@ -109,10 +114,14 @@ fn step(
     if writing.is_empty() {
         return 0;
     }
-    let Some(decoder) = model.decoder() else {
-        return step_apart(model, &mut writing, vocabulary);
+    let outcome = match (model.decoder(), model) {
+        (Some(decoder), _) => step_together(model, decoder, &mut writing, scratch, vocabulary),
+        (None, EngineModel::Text(text)) => {
+            step_batches(model, text, &mut writing, batches, vocabulary)
+        }
+        (None, EngineModel::Vision(_)) => Ok(step_apart(model, &mut writing, vocabulary)),
     };
-    match step_together(model, decoder, &mut writing, scratch, vocabulary) {
+    match outcome {
         Ok(written) => written,
         Err(error) => {
             // Nothing tells whose fault it was.
@@ -150,6 +159,56 @@ fn step_together(
         .zip(rows)
         .filter_map(|(sequence, row)| sequence.choose(model, vocabulary, row).then_some(()));
     Ok(written.count())
+}
+
+/// Steps the sequences of each adapter together, by the module.
+fn step_batches(
+    model: &EngineModel,
+    text: &LanguageModel,
+    writing: &mut [&mut Sequence<'_>],
+    batches: &mut Together,
+    vocabulary: &mut Vocabulary,
+) -> Result<usize> {
+    let mut adapters: Vec<Option<AdapterId>> = Vec::new();
+    for sequence in writing.iter() {
+        let id = sequence.lane.adapter_id();
+        if !adapters.contains(&id) {
+            adapters.push(id);
+        }
+    }
+    batches.keep(&adapters);
+    let mut written = 0;
+    for id in adapters {
+        let mut of_adapter: Vec<_> = writing
+            .iter_mut()
+            .filter(|sequence| sequence.lane.adapter_id() == id)
+            .collect();
+        let tokens: Vec<u32> = of_adapter
+            .iter()
+            .map(|sequence| sequence.next_token())
+            .collect();
+        let adapter = of_adapter.first().and_then(|sequence| match &sequence.lane {
+            Lane::Module { adapter, .. } => adapter.clone(),
+            Lane::Paged(_) | Lane::Vision(_) => None,
+        });
+        let mut lanes: Vec<&mut ModuleLane> = of_adapter
+            .iter_mut()
+            .filter_map(|sequence| match &mut sequence.lane {
+                Lane::Module { lane, .. } => Some(lane),
+                Lane::Paged(_) | Lane::Vision(_) => None,
+            })
+            .collect();
+        if lanes.len() != tokens.len() {
+            return Err(of_another_model());
+        }
+        let module = module(text, adapter.as_ref())?;
+        let logits = batches.step(id, module, &mut lanes, &tokens)?;
+        let rows = logits.chunks_exact(text.folder().config.vocab_size);
+        for (sequence, row) in of_adapter.iter_mut().zip(rows) {
+            written += usize::from(sequence.choose(model, vocabulary, row));
+        }
+    }
+    Ok(written)
 }
 
 /// Steps each sequence by itself.

@@ -39,6 +39,12 @@ pub struct LayerCache {
 }
 
 impl LayerCache {
+    /// The keys and values held, each `[batch, kv_heads, len, head_dim]`.
+    pub(crate) fn filled(&self) -> Option<(Tensor<4>, Tensor<4>)> {
+        let (keys, values) = self.buffers.clone()?;
+        Some((keys.narrow(2, 0, self.len), values.narrow(2, 0, self.len)))
+    }
+
     /// Appends keys and values `[batch, kv_heads, tokens, head_dim]`; returns all
     /// that is held, `[batch, kv_heads, len, head_dim]`.
     pub fn append(&mut self, key: Tensor<4>, value: Tensor<4>) -> (Tensor<4>, Tensor<4>) {

@@ -21,6 +21,7 @@ pub mod rope;
 pub mod rotary;
 pub mod weights;
 
+pub(crate) use cache::LayerCache;
 pub use cache::KvCache;
 pub use config::{MoeConfig, Qwen3Config};
 pub(crate) use model::token_ids;

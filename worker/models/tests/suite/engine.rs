@@ -149,6 +149,35 @@ fn thirty_two_together_get_what_each_gets_alone() {
     }
 }
 
+/// On other devices than `flex` the module writes, all answers in the rows of a batch.
+#[test]
+fn a_device_writes_together_what_each_gets_alone() {
+    let mut requests = mixed(16);
+    requests.push(request(prompt(1, 40), 12));
+    let model = model_on("grouped_tied", &Device::flex().autodiff());
+    let block = SequenceCache::block_bytes(&model.folder().config);
+    let expected = alone(&model, &requests);
+    for budget in [None, Some(40 * block)] {
+        let config = EngineConfig {
+            kv_budget_bytes: budget,
+            ..EngineConfig::default()
+        };
+        let engine = engine(&model, config);
+        for ((answer, _), expected) in together(&engine, &requests).iter().zip(&expected) {
+            assert_eq!(answer.text, expected.text);
+            assert_eq!(answer.reason, expected.reason);
+            assert_eq!(answer.tokens.len(), expected.tokens.len());
+            for ((token, bits), (other, of_other)) in answer.tokens.iter().zip(&expected.tokens) {
+                let (a, b) = (f32::from_bits(*bits), f32::from_bits(*of_other));
+                assert_eq!(token, other);
+                assert!((a - b).abs() < 1e-3, "{a} {b}");
+            }
+        }
+        let metrics = engine.metrics();
+        assert!(metrics.kv_used_bytes <= metrics.kv_budget_bytes);
+    }
+}
+
 #[test]
 fn greedy_answers_equal_transformers() {
     let mut compared = 0;
