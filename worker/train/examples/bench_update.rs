@@ -9,11 +9,12 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use burn::tensor::DType;
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{DType, Tensor};
 use illumine_models::device::parse_device_and_precision;
 use illumine_models::{Qwen3, Qwen3Config};
 use illumine_train::lora::{self, LoraOptions};
-use illumine_train::rl::{Answer, Learner, LearnerConfig};
+use illumine_train::rl::{Answer, Learner, LearnerConfig, Numbers};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -22,9 +23,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let config: Qwen3Config = serde_json::from_str(&std::fs::read_to_string(Path::new(config))?)?;
     let (device, precision) = parse_device_and_precision(device)?;
-    if precision.module_dtype() != DType::F32 {
-        return Err("policies learn in f32".into());
-    }
+    let numbers = match precision.module_dtype() {
+        DType::BF16 => Numbers::Bf16,
+        _ => Numbers::F32,
+    };
     let (tokens, count, updates): (usize, usize, u64) =
         (tokens.parse()?, answers.parse()?, updates.parse()?);
     let options = match what.split_once(':') {
@@ -39,12 +41,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let learning = LearnerConfig {
         max_answer_tokens: tokens,
         tokens_per_micro_batch: tokens,
+        precision: numbers,
         recompute: rest.first().is_none_or(|how| how == "recompute"),
         lora: options.clone(),
         ..LearnerConfig::default()
     };
     let mut model = Qwen3::init(&config, &device.clone().autodiff());
     if let Some(options) = &options {
+        if numbers == Numbers::Bf16 {
+            model = model.map(&mut Rounded);
+        }
         model = lora::begin(model, options, 0);
     }
     let mut learner = Learner::new(learning, model, config.clone(), &device);
@@ -73,4 +79,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let all = (tokens * count) as f64;
     println!("{{\"update_s\": {median:.3}, \"tokens_per_s\": {:.1}}}", all / median);
     Ok(())
+}
+
+/// As a base under low-rank changes is kept.
+struct Rounded;
+
+impl ModuleMapper for Rounded {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let id = param.id;
+        Param::initialized(id, param.val().cast(DType::BF16))
+    }
 }

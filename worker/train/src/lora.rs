@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use burn::module::{LoraAdapter, Module, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use illumine_models::Qwen3;
 use illumine_models::lora::{Adaptable, Linear, attach, open};
 use illumine_models::qwen3::weights::{Slot, weight_specs};
@@ -113,10 +113,13 @@ pub fn begin(model: Qwen3, options: &LoraOptions, seed: u64) -> Qwen3 {
         let values: Vec<f32> = (0..input * options.rank)
             .map(|_| rng.range(-bound, bound))
             .collect();
-        let a = Tensor::from_data(TensorData::new(values, [input, options.rank]), &device);
+        // What is learnt is f32, also beside weights that are not.
+        let data = TensorData::new(values, [input, options.rank]);
+        let a = Tensor::from_data(data, (&device, DType::F32));
+        let b = Tensor::zeros([options.rank, output], (&device, DType::F32));
         linear.lora = Some(LoraAdapter {
             a: Param::from_tensor(a),
-            b: Param::from_tensor(Tensor::zeros([options.rank, output], &device)),
+            b: Param::from_tensor(b),
             scale: options.scale(),
         });
     }
@@ -130,7 +133,14 @@ pub fn begin(model: Qwen3, options: &LoraOptions, seed: u64) -> Qwen3 {
 pub fn resume(model: Qwen3, adapter: &Path) -> Result<Qwen3> {
     let model = model.no_grad();
     let adapter = open(adapter, &model)?;
-    Ok(attach(&model, &adapter))
+    let mut model = attach(&model, &adapter);
+    for slot in trained(&mut model) {
+        if let Slot::Projection(param) = slot {
+            let value = param.val().inner().cast(DType::F32);
+            *param = Param::initialized(param.id, Tensor::from_inner(value).require_grad());
+        }
+    }
+    Ok(model)
 }
 
 /// Whether changes are what is learnt of `model`.
@@ -173,7 +183,9 @@ pub fn merged(model: &Qwen3) -> Qwen3 {
     for (_, linear) in plain.projections() {
         if let Some(lora) = linear.lora.take() {
             let change = lora.a.val().matmul(lora.b.val()) * lora.scale;
-            linear.weight = Param::from_tensor(linear.weight.val() + change);
+            // In f32: a change may be smaller than a step of bf16.
+            let weight = linear.weight.val().cast(DType::F32);
+            linear.weight = Param::from_tensor(weight + change);
         }
     }
     plain

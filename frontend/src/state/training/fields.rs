@@ -51,6 +51,8 @@ const ACTIVATIONS: Kind = Choice(&[
     ("recompute", "Computed again"),
 ]);
 
+const PRECISIONS: Kind = Choice(&[("f32", "f32"), ("bf16", "bf16 (weights stay f32)")]);
+
 const ADVANTAGE_SCALES: Kind = Choice(&[
     ("deviation", "Deviation of the group"),
     ("none", "Nothing (Dr. GRPO)"),
@@ -173,6 +175,12 @@ pub const GROUPS: [Group; 7] = [
                 ACTIVATIONS,
                 "Activations",
                 "Computing them again needs less memory and more time",
+            ),
+            field(
+                "settings.precision",
+                PRECISIONS,
+                "Computed in",
+                "bf16 is for GPUs: half the memory of activations",
             ),
         ],
     },

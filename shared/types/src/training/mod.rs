@@ -18,7 +18,7 @@ pub use progress::{
 };
 pub use resolve::{FieldError, TrainingRunRequest};
 pub use settings::{
-    Activations, AdvantageScale, Aggregation, Algorithm, Engine, RewardFactors, TrainingConfig,
+    Activations, AdvantageScale, Aggregation, Algorithm, Engine, Precision, RewardFactors, TrainingConfig,
     TrainingSettings,
 };
 

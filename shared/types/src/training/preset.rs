@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::settings::{
-    Activations, Aggregation, Algorithm, Engine, RewardFactors, TrainingConfig, TrainingSettings,
+    Activations, Aggregation, Algorithm, Engine, Precision, RewardFactors, TrainingConfig, TrainingSettings,
 };
 
 /// What a request starts from.
@@ -103,6 +103,7 @@ fn paper(model: &str, algorithm: Algorithm) -> TrainingConfig {
         warmup_steps: 10,
         tokens_per_micro_batch: 16384,
         activations: Activations::Recompute,
+        precision: Precision::Bf16,
         time_limit_s: 1800,
         checkpoint_every: 20,
         validate_every: 20,

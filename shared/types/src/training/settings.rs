@@ -76,6 +76,19 @@ pub enum Activations {
     Recompute,
 }
 
+/// Numbers in which a policy is computed while it learns. What is learnt, its gradients'
+/// sum and its moments are f32 always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// As the weights are kept.
+    #[default]
+    F32,
+    /// Half the memory of activations; for GPUs.
+    Bf16,
+}
+
 /// Numbers of a run. What a request leaves out, its preset fills.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -126,6 +139,8 @@ pub struct TrainingSettings {
     pub tokens_per_micro_batch: u32,
     /// Between the way forward and the way back.
     pub activations: Activations,
+    /// Of the way through the policy and back.
+    pub precision: Precision,
     /// Answers after so many seconds are cut off and left out of their groups.
     pub time_limit_s: u64,
     /// The share of answers without a reward beyond which the run stops: a judge or a
@@ -173,6 +188,7 @@ impl Default for TrainingSettings {
             minibatches: 1,
             tokens_per_micro_batch: 4096,
             activations: Activations::Keep,
+            precision: Precision::F32,
             time_limit_s: 600,
             most_excluded: 0.5,
             seed: 1,

@@ -4,7 +4,7 @@ use illumine_rewards::{RewardSettings, RewardWeights};
 use illumine_train::lora::LoraOptions;
 use illumine_train::optim::AdamWOptions;
 use illumine_train::rl::{
-    Aggregation, Algorithm, LearnerConfig, Objective, RunConfig, Sampling, Scale, StepConfig,
+    Aggregation, Algorithm, LearnerConfig, Numbers, Objective, RunConfig, Sampling, Scale, StepConfig,
 };
 use illumine_types::training::{self, RewardFactors, TrainingConfig};
 
@@ -54,6 +54,10 @@ pub fn run_config(config: &TrainingConfig) -> RunConfig {
             },
             tokens_per_micro_batch: asked.tokens_per_micro_batch as usize,
             recompute: asked.activations == training::Activations::Recompute,
+            precision: match asked.precision {
+                training::Precision::F32 => Numbers::F32,
+                training::Precision::Bf16 => Numbers::Bf16,
+            },
             lora: (asked.lora_rank > 0).then(|| LoraOptions {
                 rank: asked.lora_rank as usize,
                 alpha: asked.lora_alpha,
@@ -119,8 +123,10 @@ mod tests {
         let mut low_rank = TrainingConfig::default();
         low_rank.settings.lora_rank = 8;
         low_rank.settings.activations = training::Activations::Recompute;
+        low_rank.settings.precision = training::Precision::Bf16;
         let learner = run_config(&low_rank).learner;
         assert!(learner.recompute);
+        assert_eq!(learner.precision, Numbers::Bf16);
         let lora = learner.lora.unwrap();
         assert_eq!((lora.rank, lora.scale()), (8, 4.0));
         let gspo = run_config(&Preset::Qwen330bA3bGspo.config());

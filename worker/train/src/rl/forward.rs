@@ -1,7 +1,7 @@
 //! Log-probabilities and entropies of answers under a policy.
 
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use illumine_models::Qwen3;
 
 use crate::sft::batch::MicroBatch;
@@ -41,7 +41,7 @@ pub fn score_states(
     let (mut chosen, mut entropies) = (Vec::new(), Vec::new());
     for_learnt_of(model, hidden, batch, vocab_size, |logits, targets| {
         let [_, count, _] = logits.dims();
-        let all = log_softmax(logits / temperature, 2);
+        let all = log_softmax(logits.cast(DType::F32) / temperature, 2);
         let entropy = (all.clone().exp() * all.clone()).sum_dim(2).neg();
         chosen.push(all.gather(2, targets).reshape([count]));
         entropies.push(entropy.reshape([count]));

@@ -1,7 +1,7 @@
 //! Updates of a policy from answers with advantages.
 
 use burn::module::Param;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use illumine_models::qwen3::weights::Slot;
 use illumine_models::{Qwen3, Qwen3Config};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub struct LearnerConfig {
     /// Activations are computed again on the way back, a layer at a time: less memory, and
     /// about a third more time.
     pub recompute: bool,
+    /// Numbers of the way through the policy and back; what is learnt, its gradients' sum
+    /// and its moments are f32 always.
+    pub precision: Numbers,
     /// Low-rank changes are learnt in place of the weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lora: Option<LoraOptions>,
@@ -52,7 +55,41 @@ impl Default for LearnerConfig {
             max_answer_tokens: 512,
             tokens_per_micro_batch: 4096,
             recompute: false,
+            precision: Numbers::default(),
             lora: None,
+        }
+    }
+}
+
+/// Numbers that a policy computes with while it learns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Numbers {
+    /// As they are kept.
+    #[default]
+    F32,
+    /// Half the memory of activations, and a GPU's tensor cores. The weights that are
+    /// learnt stay f32, so that updates smaller than a step of bf16 add up (Micikevicius
+    /// et al., *Mixed Precision Training*, arXiv:1710.03740, §3.1); bf16 has the range of
+    /// f32, so that no loss needs scaling. Under low-rank changes the policy's own weights,
+    /// which are not learnt, are kept in bf16 alone.
+    Bf16,
+}
+
+impl Numbers {
+    /// As burn calls them.
+    pub const fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+
+    /// Of weights that are kept: what is learnt stays f32.
+    pub(super) const fn of_base(self, lora: Option<&LoraOptions>) -> DType {
+        match lora {
+            Some(_) => self.dtype(),
+            None => DType::F32,
         }
     }
 }
@@ -138,13 +175,24 @@ impl Learner {
         &self.model_config
     }
 
+    /// The policy as it writes: without derivatives, with its changes worked in, on other
+    /// devices than the CPU in the numbers that it learns with.
+    pub fn written(&self) -> Qwen3 {
+        let merged = lora::merged(&self.model);
+        match self.device.clone().inner() == Device::flex() {
+            // Its own code for the CPU takes f32.
+            true => cast(merged, DType::F32),
+            false => cast(merged, self.config.precision.dtype()),
+        }
+    }
+
     /// Log-probabilities of the answers' tokens under the policy as it is.
     ///
     /// # Errors
     /// [`TrainError::Device`] when the device failed.
     pub fn logprobs(&self, answers: &[Answer]) -> Result<Vec<Vec<f32>>> {
         use burn::module::Module;
-        self.logprobs_under(&self.model.valid(), answers)
+        self.logprobs_under(&self.replica().valid(), answers)
     }
 
     /// The same under another policy of the same shapes, on a plain device.
@@ -238,14 +286,15 @@ impl Learner {
         Ok((gradients, Part::of_figures(figures)))
     }
 
-    /// The policy with leaves of its own: graphs that share none can be walked at the same
-    /// time.
+    /// The policy with leaves of its own, in the numbers that it computes with: graphs that
+    /// share none can be walked at the same time.
     fn replica(&self) -> Qwen3 {
+        let dtype = self.config.precision.dtype();
         let mut replica = self.model.clone();
         for slot in lora::trained(&mut replica) {
             match slot {
-                Slot::Projection(param) | Slot::Embedding(param) => leaf(param),
-                Slot::Scale(param) => leaf(param),
+                Slot::Projection(param) | Slot::Embedding(param) => leaf(param, dtype),
+                Slot::Scale(param) => leaf(param, dtype),
             }
         }
         replica
@@ -321,9 +370,22 @@ impl Learner {
     }
 }
 
-/// Gives `param` a leaf of its own over the same values.
-fn leaf<const D: usize>(param: &mut Param<Tensor<D>>) {
-    let value = Tensor::from_inner(param.val().inner()).require_grad();
+/// `model` as `dtype`.
+fn cast(mut model: Qwen3, dtype: DType) -> Qwen3 {
+    for slot in model.slots() {
+        match slot {
+            Slot::Projection(param) | Slot::Embedding(param) => {
+                *param = Param::initialized(param.id, param.val().cast(dtype));
+            }
+            Slot::Scale(param) => *param = Param::initialized(param.id, param.val().cast(dtype)),
+        }
+    }
+    model
+}
+
+/// Gives `param` a leaf of its own over the same values, as `dtype`.
+fn leaf<const D: usize>(param: &mut Param<Tensor<D>>, dtype: DType) {
+    let value = Tensor::from_inner(param.val().inner().cast(dtype)).require_grad();
     *param = Param::initialized(param.id, value);
 }
 

@@ -12,8 +12,6 @@ use crate::lanes::Lanes;
 
 /// Bytes of a number.
 const F32: u64 = 4;
-/// Copies of the weights: the policy's and the engine's that writes.
-const COPIES: u64 = 2;
 /// Of what is learnt: the sum of gradients and two moments.
 const LEARNT: u64 = 3;
 /// Tokens of a prompt; most are shorter.
@@ -86,15 +84,12 @@ fn estimate(model: &Qwen3Config, learner: &LearnerConfig, lanes: usize) -> u64 {
         true => model.num_hidden_layers * model.hidden_size + layer,
         false => model.num_hidden_layers * layer,
     };
-    let of_token = of_layers + 3 * model.vocab_size;
-    of_weights(model, learner, lanes) + lanes as u64 * tokens * of_token as u64 * F32
+    let of_token = of_layers as u64 * computed_in(learner) + 3 * model.vocab_size as u64 * F32;
+    of_weights(model, learner, lanes) + lanes as u64 * tokens * of_token
 }
 
 fn of_weights(model: &Qwen3Config, learner: &LearnerConfig, lanes: usize) -> u64 {
-    let count: usize = weight_specs(model)
-        .iter()
-        .map(|spec| spec.shape.iter().product::<usize>())
-        .sum();
+    let count = count(model);
     let reference = u64::from(learner.objective.kl_weight != 0.0);
     let learnt = match &learner.lora {
         Some(options) => sites(model)
@@ -102,16 +97,35 @@ fn of_weights(model: &Qwen3Config, learner: &LearnerConfig, lanes: usize) -> u64
             .filter(|site| options.changes(&site.name))
             .map(|site| (site.input + site.output) * options.rank)
             .sum(),
-        None => count,
+        None => count as usize,
     };
+    let (learnt, lanes) = (learnt as u64, lanes as u64);
+    let number = computed_in(learner);
+    // The policy's and the reference's; each lane's rounded ones, where they are not kept
+    // so; and the engine's that writes.
+    let base = learner.precision.of_base(learner.lora.as_ref()).size() as u64;
+    let rounded = if number == base { 0 } else { lanes * number };
+    let copies = count * ((1 + reference) * base + rounded + F32);
     // Each lane holds gradients of its own.
-    let copies = (COPIES + reference) * count as u64;
-    (copies + (LEARNT + lanes as u64) * learnt as u64) * F32
+    copies + learnt * (LEARNT * F32 + lanes * number)
+}
+
+/// Weights of a model.
+fn count(model: &Qwen3Config) -> u64 {
+    let specs = weight_specs(model);
+    let sizes = specs.iter().map(|spec| spec.shape.iter().product::<usize>());
+    sizes.sum::<usize>() as u64
+}
+
+/// Bytes of a number on the way through the policy and back.
+fn computed_in(learner: &LearnerConfig) -> u64 {
+    learner.precision.dtype().size() as u64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rl::Numbers;
 
     #[test]
     fn low_rank_changes_need_less_than_the_weights() {
@@ -122,6 +136,23 @@ mod tests {
         };
         let [full, low_rank] = [full, low_rank].map(|learner| of_weights(&demo(), &learner, 2));
         assert!(low_rank < full, "{low_rank} and {full}");
+    }
+
+    #[test]
+    fn bf16_halves_activations_and_a_base_that_is_not_learnt() {
+        let with = |precision, lora: bool| LearnerConfig {
+            precision,
+            lora: lora.then(crate::lora::LoraOptions::default),
+            ..LearnerConfig::default()
+        };
+        let weights = |learner: &LearnerConfig| of_weights(&demo(), learner, 1);
+        let (f32, bf16) = (with(Numbers::F32, true), with(Numbers::Bf16, true));
+        assert!(weights(&bf16) < weights(&f32));
+        let (f32, bf16) = (with(Numbers::F32, false), with(Numbers::Bf16, false));
+        // A rounded copy beside the weights that are learnt, which stay f32.
+        assert!(weights(&bf16) > weights(&f32) - count(&demo()) * F32);
+        let all = |learner: &LearnerConfig| estimate(&demo(), learner, 1);
+        assert!(all(&bf16) < all(&f32) * 3 / 4, "{} {}", all(&bf16), all(&f32));
     }
 
     /// The demo policy's shape.

@@ -29,7 +29,7 @@ pub mod validation;
 
 pub use advantage::{Advantages, Scale, advantages};
 pub use answer::Answer;
-pub use learner::{Learner, LearnerConfig, UpdateMetrics};
+pub use learner::{Learner, LearnerConfig, Numbers, UpdateMetrics};
 pub use objective::{Aggregation, Algorithm, KlEstimate, Objective};
 pub use rollout::{Prompt, Rollout, Sampling, Surroundings};
 pub use run::{Line, Run};

@@ -121,7 +121,8 @@ impl Run {
         memory::check(&folder.config, &learner, device, peers.count())?;
         // None takes memory before all have looked what is free.
         peers.all(&())?;
-        let base = folder.load_model(&device.clone().autodiff())?;
+        let dtype = learner.precision.of_base(learner.lora.as_ref());
+        let base = folder.load_model_as(&device.clone().autodiff(), dtype)?;
         let keeps_near = config.learner.objective.kl_weight != 0.0;
         let reference = keeps_near.then(|| base.valid());
         let policy = match &learner.lora {
@@ -194,7 +195,9 @@ impl Run {
         let device_of_training = device.clone().autodiff();
         learner.model = match self.config.learner.lora {
             Some(_) => {
-                let base = ModelFolder::open(model)?.load_model(&device_of_training)?;
+                let dtype = self.config.learner.precision.dtype();
+                let folder = ModelFolder::open(model)?;
+                let base = folder.load_model_as(&device_of_training, dtype)?;
                 lora::resume(base, &checkpoint.join(ADAPTER))?
             }
             None => ModelFolder::open(checkpoint)?.load_model(&device_of_training)?,

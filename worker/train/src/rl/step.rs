@@ -203,7 +203,7 @@ impl Stepper {
     pub fn engine(&self) -> Result<Engine> {
         let loaded = LoadedModel {
             folder: self.folder.clone(),
-            model: lora::merged(&self.learner.model),
+            model: self.learner.written(),
             tokenizer: ChatTokenizer::from_folder(&self.folder.path)?,
         };
         let model = LanguageModel::new(loaded, &self.device)?;

@@ -8,7 +8,7 @@
 
 use burn::module::Param;
 use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer};
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{DType, Gradients, Tensor};
 use illumine_models::Qwen3;
 use illumine_models::qwen3::weights::Slot;
 
@@ -71,14 +71,16 @@ impl GradientSum {
     }
 }
 
+/// In f32, whatever the way back was computed in.
 fn gradient_of(slot: &Slot<'_>, gradients: &mut Gradients) -> Option<Tensor<2>> {
-    match slot {
+    let gradient = match slot {
         Slot::Projection(param) | Slot::Embedding(param) => param.val().grad_remove(gradients),
         Slot::Scale(param) => param
             .val()
             .grad_remove(gradients)
             .map(|gradient| gradient.unsqueeze_dim(0)),
-    }
+    };
+    gradient.map(|gradient| gradient.cast(DType::F32))
 }
 
 /// The moments of one parameter, as matrices.

@@ -1,11 +1,12 @@
 //! Three updates of each objective against PyTorch's, see infra/parity/rl.py.
 
 use crate::common::{fixtures, largest_difference, weights};
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 use illumine_models::load::{ModelFolder, SafetensorsFile};
+use illumine_train::lora::LoraOptions;
 use illumine_train::optim::AdamWOptions;
 use illumine_train::rl::{
-    Aggregation, Answer, KlEstimate, Learner, LearnerConfig, Objective, UpdateMetrics,
+    Aggregation, Answer, KlEstimate, Learner, LearnerConfig, Numbers, Objective, UpdateMetrics,
 };
 use serde_json::Value;
 
@@ -48,6 +49,7 @@ pub fn learner_config(
         max_answer_tokens: 12,
         tokens_per_micro_batch,
         recompute: false,
+        precision: Numbers::F32,
         lora: None,
     }
 }
@@ -184,6 +186,88 @@ fn a_reference_policy_holds_back() {
         1.0,
     );
     check("kl_k3", with(KlEstimate::K3, Aggregation::TokenMean), 0.7);
+}
+
+/// Computed in bf16: the reference's figures but for rounding, and weights that stay f32, so
+/// that updates far below a step of bf16 are not lost.
+#[test]
+fn bf16_comes_near_and_small_updates_add_up() {
+    let (fixture, batches) = runs();
+    for recompute in [false, true] {
+        let mut learner = in_bf16(recompute, None);
+        let before = weights(&learner.model, learner.model_config());
+        let rounded = |value: f32| half::bf16::from_f32(value).to_f32();
+        let expected = &fixture["runs"]["grpo"].as_array().unwrap()[0];
+        let metrics = learner.update(&batches[0], 1e-6, 0).unwrap();
+        for (key, value, within) in [
+            ("loss", metrics.loss, 0.05),
+            ("grad_norm", metrics.grad_norm, 0.1),
+            ("entropy", metrics.entropy, 0.05),
+        ] {
+            let reference = expected[key].as_f64().unwrap();
+            let difference = (value - reference).abs() / reference.abs().max(0.1);
+            assert!(difference < within, "{key}: {value}, {reference}");
+            assert!(difference > 0.0, "{key} is what f32 gives");
+        }
+        let after = weights(&learner.model, learner.model_config());
+        let (mut moved, mut lost) = (0, 0);
+        for ((_, before), (_, after)) in before.iter().zip(&after) {
+            for (a, b) in before.iter().zip(after) {
+                moved += usize::from(a != b);
+                lost += usize::from(a != b && rounded(*a) == rounded(*b));
+            }
+        }
+        assert!(lost > 1000 && lost * 10 > moved * 9, "{lost} of {moved}");
+    }
+}
+
+/// Low-rank changes stay f32 beside weights that are kept in bf16 alone.
+#[test]
+fn low_rank_changes_learn_beside_bf16_weights() {
+    let (_, batches) = runs();
+    let options = LoraOptions {
+        rank: 2,
+        ..LoraOptions::default()
+    };
+    let mut learner = in_bf16(false, Some(options));
+    let kept = |learner: &Learner| learner.model.layers[0].self_attn.q_proj.clone();
+    assert_eq!(kept(&learner).weight.val().dtype(), DType::BF16);
+    let metrics = learner.update(&batches[0], 1e-3, 0).unwrap();
+    assert!(metrics.grad_norm > 0.0 && metrics.loss.is_finite());
+    let lora = kept(&learner).lora.unwrap();
+    assert_eq!(lora.b.val().dtype(), DType::F32);
+    let changes = lora.b.val().into_data().to_vec::<f32>().unwrap();
+    assert!(changes.iter().any(|value| *value != 0.0));
+    // Written with the changes worked in, in f32.
+    let merged = illumine_train::lora::merged(&learner.model);
+    assert_eq!(merged.layers[0].self_attn.q_proj.weight.val().dtype(), DType::F32);
+}
+
+fn in_bf16(recompute: bool, lora: Option<LoraOptions>) -> Learner {
+    let device = Device::flex();
+    let folder = ModelFolder::open(&fixtures().join("sft/model")).unwrap();
+    let dtype = match lora {
+        Some(_) => DType::BF16,
+        None => DType::F32,
+    };
+    let model = folder
+        .load_model_as(&device.clone().autodiff(), dtype)
+        .unwrap();
+    let model = match &lora {
+        Some(options) => illumine_train::lora::begin(model, options, 1),
+        None => model,
+    };
+    let objective = Objective {
+        dual_clip: Some(3.0),
+        ..Objective::grpo()
+    };
+    let config = LearnerConfig {
+        recompute,
+        precision: Numbers::Bf16,
+        lora,
+        ..learner_config(objective, 1.0, 1000)
+    };
+    Learner::new(config, model, folder.config.clone(), &device)
 }
 
 #[test]
