@@ -8,44 +8,34 @@
 //! | `checkpoints/step-000010/` | a model folder as `transformers` reads it, with the optimizer's state and the place in the run; of a run that learns low-rank changes, with these worked into the weights |
 //! | `checkpoints/step-000010/adapter/` | and the changes alone, as `peft` reads them |
 
+mod rows;
+mod saved;
+
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::Device;
-use illumine_datasets::{Dataset, Row, Split};
+use illumine_datasets::{Dataset, Split};
 use illumine_models::load::ModelFolder;
-use illumine_models::save;
-use illumine_rewards::{ImageCount, Requirement};
-use illumine_tools::Picture;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
+use self::rows::{prompt, write_samples};
 use super::learner::{Learner, LearnerConfig};
 use super::memory;
-use super::rollout::{Outcome, Prompt, Rollout, Sampling, Surroundings};
+use super::rollout::{Prompt, Sampling, Surroundings};
 use super::run_config::RunConfig;
 use super::step::{StepMetrics, Stepper};
 use super::validation::{Best, Validation};
 use crate::error::{Result, TrainError};
 use crate::lora;
-use crate::optim::{self, learning_rate};
+use crate::optim::learning_rate;
 use crate::parallel::Peers;
-use crate::sft::checkpoint::{self, folder, latest, prune};
+use crate::sft::checkpoint::latest;
 use crate::sft::metrics;
 
 /// In place of a step's number: seeds of validations are no step's.
 const VALIDATION: u64 = u64::MAX;
-const OPTIMIZER: &str = "optimizer.safetensors";
-/// Folder of the low-rank changes in a checkpoint.
-const ADAPTER: &str = "adapter";
-/// What the policy's folder needs beside the weights.
-const COPIED: [&str; 5] = [
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "generation_config.json",
-    "system_prompt.md",
-    "illumine.json",
-];
 
 /// A line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -65,15 +55,6 @@ pub struct Line {
     /// Why there is none although it was due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_failure: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct State {
-    step: u64,
-    optimizer_time: Vec<usize>,
-    config: RunConfig,
-    #[serde(default)]
-    validations: Best,
 }
 
 /// A run in memory.
@@ -181,34 +162,6 @@ impl Run {
         }
         resumed.agree()?;
         Ok(resumed)
-    }
-
-    /// Goes on from `checkpoint`.
-    fn take_up(&mut self, checkpoint: &Path, model: &Path, device: &Device) -> Result<()> {
-        let path = checkpoint.join(checkpoint::STATE);
-        let text = std::fs::read_to_string(&path).map_err(|error| TrainError::io(&path, error))?;
-        let state: State =
-            serde_json::from_str(&text).map_err(|error| TrainError::checkpoint(&path, error))?;
-        same_place(&state.config, &self.config)?;
-        same_changes(&state.config, &self.config)?;
-        let learner = &mut self.stepper.learner;
-        let device_of_training = device.clone().autodiff();
-        learner.model = match self.config.learner.lora {
-            Some(_) => {
-                let dtype = self.config.learner.precision.dtype();
-                let folder = ModelFolder::open(model)?;
-                let base = folder.load_model_as(&device_of_training, dtype)?;
-                lora::resume(base, &checkpoint.join(ADAPTER))?
-            }
-            None => ModelFolder::open(checkpoint)?.load_model(&device_of_training)?,
-        };
-        let names = lora::trained_names(&learner.model, learner.model_config());
-        let path = checkpoint.join(OPTIMIZER);
-        let moments = checkpoint::load_moments(&path, &names, &state.optimizer_time, device)?;
-        learner.optimizer.moments = moments;
-        self.done = state.step;
-        self.validations = state.validations;
-        Ok(())
     }
 
     /// The processes that share the run's work; the first alone writes files.
@@ -381,131 +334,4 @@ impl Run {
         self.checkpoint(run)
     }
 
-    /// Writes a checkpoint, in the first process; it appears whole or not at all.
-    ///
-    /// # Errors
-    /// [`TrainError::Io`], [`TrainError::Checkpoint`], [`TrainError::Model`].
-    pub fn checkpoint(&self, run: &Path) -> Result<PathBuf> {
-        let target = folder(run, self.done);
-        if !self.peers().leads() {
-            return Ok(target);
-        }
-        let part = target.with_extension("part");
-        if part.exists() {
-            std::fs::remove_dir_all(&part).map_err(|error| TrainError::io(&part, error))?;
-        }
-        let learner = &self.stepper.learner;
-        let config = learner.model_config();
-        save::save_folder(&lora::merged(&learner.model), config, &part)?;
-        if let Some(options) = &self.config.learner.lora {
-            let base = self.origin.to_string_lossy();
-            lora::save(&learner.model, options, &base, &part.join(ADAPTER))?;
-        }
-        for name in COPIED {
-            let from = self.origin.join(name);
-            if from.is_file() {
-                let copied = std::fs::copy(&from, part.join(name));
-                copied.map_err(|error| TrainError::io(&from, error))?;
-            }
-        }
-        let names = lora::trained_names(&learner.model, config);
-        checkpoint::save_moments(&part.join(OPTIMIZER), &names, &learner.optimizer)?;
-        let times = learner.optimizer.moments.iter();
-        let state = State {
-            step: self.done,
-            optimizer_time: times.map(|m| m.as_ref().map_or(0, |m| m.time)).collect(),
-            config: self.config.clone(),
-            validations: self.validations,
-        };
-        let path = part.join(checkpoint::STATE);
-        let text = serde_json::to_string_pretty(&state)
-            .map_err(|error| TrainError::checkpoint(&path, error))?;
-        std::fs::write(&path, text).map_err(|error| TrainError::io(&path, error))?;
-        optim::replace_folder(&part, &target)?;
-        let best = self.validations.best.map(|best| folder(run, best.step));
-        prune(run, self.config.keep_checkpoints, best.as_deref())?;
-        Ok(target)
-    }
-}
-
-/// Whether both read the same data at the same step; all else may change in a run.
-fn same_place(begun: &RunConfig, now: &RunConfig) -> Result<()> {
-    let pairs = [
-        ("seed", begun.seed, now.seed),
-        (
-            "prompts_per_step",
-            begun.prompts_per_step as u64,
-            now.prompts_per_step as u64,
-        ),
-    ];
-    match pairs.into_iter().find(|(_, begun, now)| begun != now) {
-        None => Ok(()),
-        Some((field, begun, now)) => Err(TrainError::Config {
-            field,
-            reason: format!(
-                "is {now}, and the run was begun with {begun}: its place in the data would be \
-                 another; begin a new run, or set it back"
-            ),
-        }),
-    }
-}
-
-/// Whether the same low-rank changes are learnt, or weights in both.
-fn same_changes(begun: &RunConfig, now: &RunConfig) -> Result<()> {
-    if begun.learner.lora == now.learner.lora {
-        return Ok(());
-    }
-    Err(TrainError::Config {
-        field: "lora",
-        reason: "is not what the run was begun with: its checkpoint has other weights to go on \
-                 with; begin a new run, or set it back"
-            .to_owned(),
-    })
-}
-
-fn prompt(row: &Row, place: u64) -> Result<Prompt> {
-    let image_num = ImageCount::try_from(row.extra_info.image_num.number());
-    let image_num = image_num.map_err(|error| TrainError::Config {
-        field: "image_num",
-        reason: error.to_string(),
-    })?;
-    let inputs = row.images.iter().map(|picture| Picture {
-        bytes: picture.bytes.to_vec().into(),
-        mime: picture.mime,
-        width: picture.width,
-        height: picture.height,
-    });
-    Ok(Prompt {
-        row: place,
-        question: row.question().to_owned(),
-        inputs: inputs.collect(),
-        requires: Requirement {
-            image_num,
-            tools: row.extra_info.tools.clone(),
-        },
-    })
-}
-
-fn write_samples(path: &Path, prompts: &[Prompt], rollouts: &[Rollout]) -> Result<()> {
-    let lines: String = rollouts
-        .iter()
-        .map(|rollout| {
-            let (score, failure) = match &rollout.outcome {
-                Outcome::Scored(score) => (Some(score), None),
-                Outcome::Failed(reason) => (None, Some(reason)),
-            };
-            let line = json!({
-                "prompt": prompts[rollout.prompt].question,
-                "sample": rollout.sample,
-                "document": rollout.document,
-                "score": score,
-                "failure": failure,
-            });
-            format!("{line}\n")
-        })
-        .collect();
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| TrainError::io(folder, error))?;
-    }
-    std::fs::write(path, lines).map_err(|error| TrainError::io(path, error))
 }

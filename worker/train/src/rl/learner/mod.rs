@@ -1,98 +1,26 @@
 //! Updates of a policy from answers with advantages.
 
+mod config;
+mod part;
+
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use illumine_models::qwen3::weights::Slot;
 use illumine_models::{Qwen3, Qwen3Config};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+pub use self::config::{LearnerConfig, Numbers};
+use self::part::Part;
 use super::answer::{Answer, Rows, micro_batches};
 use super::forward::{Scored, score, score_states};
-use super::objective::{AnswerTokens, Objective, Sums, Totals, answer_loss};
+use super::objective::{AnswerTokens, Totals, answer_loss};
 use super::share::Share;
 use super::{flat, recompute};
 use crate::error::{Result, TrainError};
 use crate::lanes::Lanes;
-use crate::lora::{self, LoraOptions};
-use crate::optim::AdamWOptions;
+use crate::lora;
 use crate::parallel::Peers;
 use crate::sft::optimizer::{GradientSum, ModelAdamW};
-
-/// How answers are learnt from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LearnerConfig {
-    /// What is minimised.
-    pub objective: Objective,
-    /// The optimizer's numbers.
-    pub optimizer: AdamWOptions,
-    /// Temperature at which answers were drawn.
-    pub temperature: f64,
-    /// The most tokens that an answer may have.
-    pub max_answer_tokens: usize,
-    /// Tokens, padding included, that go through the model at once.
-    pub tokens_per_micro_batch: usize,
-    /// Activations are computed again on the way back, a layer at a time: less memory, and
-    /// about a third more time.
-    pub recompute: bool,
-    /// Numbers of the way through the policy and back; what is learnt, its gradients' sum
-    /// and its moments are f32 always.
-    pub precision: Numbers,
-    /// Low-rank changes are learnt in place of the weights.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lora: Option<LoraOptions>,
-}
-
-impl Default for LearnerConfig {
-    fn default() -> Self {
-        Self {
-            objective: Objective::default(),
-            optimizer: AdamWOptions {
-                beta_2: 0.999,
-                ..AdamWOptions::default()
-            },
-            temperature: 1.0,
-            max_answer_tokens: 512,
-            tokens_per_micro_batch: 4096,
-            recompute: false,
-            precision: Numbers::default(),
-            lora: None,
-        }
-    }
-}
-
-/// Numbers that a policy computes with while it learns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Numbers {
-    /// As they are kept.
-    #[default]
-    F32,
-    /// Half the memory of activations, and a GPU's tensor cores. The weights that are
-    /// learnt stay f32, so that updates smaller than a step of bf16 add up (Micikevicius
-    /// et al., *Mixed Precision Training*, arXiv:1710.03740, §3.1); bf16 has the range of
-    /// f32, so that no loss needs scaling. Under low-rank changes the policy's own weights,
-    /// which are not learnt, are kept in bf16 alone.
-    Bf16,
-}
-
-impl Numbers {
-    /// As burn calls them.
-    pub const fn dtype(self) -> DType {
-        match self {
-            Self::F32 => DType::F32,
-            Self::Bf16 => DType::BF16,
-        }
-    }
-
-    /// Of weights that are kept: what is learnt stays f32.
-    pub(super) const fn of_base(self, lora: Option<&LoraOptions>) -> DType {
-        match lora {
-            Some(_) => self.dtype(),
-            None => DType::F32,
-        }
-    }
-}
 
 /// A policy that learns.
 #[derive(Debug)]
@@ -387,62 +315,6 @@ fn cast(mut model: Qwen3, dtype: DType) -> Qwen3 {
 fn leaf<const D: usize>(param: &mut Param<Tensor<D>>, dtype: DType) {
     let value = Tensor::from_inner(param.val().inner().cast(dtype)).require_grad();
     *param = Param::initialized(param.id, value);
-}
-
-/// Sums of a micro-batch.
-#[derive(Default)]
-struct Part {
-    loss: f64,
-    entropy: f64,
-    sums: Sums,
-}
-
-impl Part {
-    fn add(&mut self, other: Self) {
-        self.loss += other.loss;
-        self.entropy += other.entropy;
-        self.sums.add(other.sums);
-    }
-
-    /// In a row, for sums over processes.
-    const fn figures(&self) -> [f64; 8] {
-        let sums = &self.sums;
-        [
-            self.loss,
-            self.entropy,
-            sums.tokens,
-            sums.clipped,
-            sums.clipped_low,
-            sums.moved,
-            sums.kl,
-            sums.ratio,
-        ]
-    }
-
-    const fn of_figures(figures: [f64; 8]) -> Self {
-        let [
-            loss,
-            entropy,
-            tokens,
-            clipped,
-            clipped_low,
-            moved,
-            kl,
-            ratio,
-        ] = figures;
-        Self {
-            loss,
-            entropy,
-            sums: Sums {
-                tokens,
-                clipped,
-                clipped_low,
-                moved,
-                kl,
-                ratio,
-            },
-        }
-    }
 }
 
 /// Log-probabilities of the answers' tokens under `model`, on a plain device.
