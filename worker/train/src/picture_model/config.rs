@@ -208,6 +208,14 @@ impl PictureTraining {
                 reason: format!("{value} is not above 0"),
             });
         }
+        let percent = [
+            ("dropped_prompts", self.dropped_prompts),
+            ("hard_examples", self.hard_examples),
+        ];
+        if let Some((field, value)) = percent.into_iter().find(|(_, value)| *value > 100) {
+            let reason = format!("{value} is a percentage: 0 to 100");
+            return Err(TrainError::Config { field, reason });
+        }
         if sizes.vocabulary < vocabulary::LEAST {
             return Err(TrainError::Config {
                 field: "vocabulary",
@@ -219,5 +227,26 @@ impl PictureTraining {
             });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_above_all_is_refused_by_its_name() {
+        PictureTraining::default().validate().unwrap();
+        let refused = |training: PictureTraining| training.validate().unwrap_err().to_string();
+        let hard = PictureTraining {
+            hard_examples: 101,
+            ..PictureTraining::default()
+        };
+        assert!(refused(hard).contains("hard_examples"));
+        let dropped = PictureTraining {
+            dropped_prompts: 150,
+            ..PictureTraining::default()
+        };
+        assert!(refused(dropped).contains("dropped_prompts"));
     }
 }
