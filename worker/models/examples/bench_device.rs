@@ -17,6 +17,9 @@ use illumine_models::device::parse_device_and_precision;
 use illumine_models::qwen_image::transformer::{
     ImageShape, QwenImageTransformer, TransformerConfig,
 };
+use illumine_models::qwen3::attention::grouped_attention;
+use illumine_models::qwen3::cache::LayerCache;
+use illumine_models::qwen3::rotary::{Frequencies, Rotary};
 use illumine_models::{KvCache, Qwen3, Qwen3Config};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -38,6 +41,7 @@ fn main() -> Outcome<()> {
     let config = Path::new(config);
     match what.as_str() {
         "decode" => decode(config, &device, dtype, [first, second, third]),
+        "parts" => parts(config, &device, dtype, [first, second, third]),
         "picture" => picture(config, &device, dtype, [first, second, third]),
         other => Err(format!("`{other}`: decode or picture").into()),
     }
@@ -88,6 +92,67 @@ fn decode(config: &Path, device: &Device, dtype: DType, numbers: [usize; 3]) -> 
         prefill.as_secs_f64() * 1e3,
         step.as_secs_f64() * 1e3 / new as f64
     );
+    Ok(())
+}
+
+/// Times the parts of a decode step by themselves, each `REPEATS` times.
+fn parts(config: &Path, device: &Device, dtype: DType, numbers: [usize; 3]) -> Outcome<()> {
+    let [past, repeats, rows] = numbers;
+    let config: Qwen3Config = serde_json::from_str(&std::fs::read_to_string(config)?)?;
+    let model = Qwen3::init(&config, device).map(&mut As(dtype));
+    let layer = &model.layers[0];
+    let (hidden, heads) = (config.hidden_size, config.num_attention_heads);
+    let (kv, head) = (config.num_key_value_heads, config.head_dim);
+    let random = |shape: [usize; 3]| {
+        Tensor::<3>::random(shape, burn::tensor::Distribution::Default, device).cast(dtype)
+    };
+    let x = random([rows, 1, hidden]);
+    let logits = random([rows, 1, config.vocab_size]).cast(DType::F32);
+    let rounded = random([rows, 1, config.vocab_size]);
+    let of_heads = |count: usize, tokens: usize| {
+        random([rows * count, tokens, head]).reshape([rows, count, tokens, head])
+    };
+    let (query, key, value) = (of_heads(heads, 1), of_heads(kv, past), of_heads(kv, past));
+    let position = Tensor::<2, Int>::zeros([rows, 1], device);
+    let rotary = Rotary::new(position, &Frequencies::new(&config));
+    let time = |name: &str, part: &mut dyn FnMut()| -> Outcome<()> {
+        for _ in 0..WARM_UP {
+            part();
+        }
+        device.sync()?;
+        let started = Instant::now();
+        for _ in 0..repeats {
+            part();
+        }
+        device.sync()?;
+        let ms = started.elapsed().as_secs_f64() * 1e3 / repeats as f64;
+        println!("{name}: {ms:.4} ms");
+        Ok(())
+    };
+    let mlp = layer.mlp.dense().ok_or("a dense model is needed")?;
+    let mut read = Vec::new();
+    time("head", &mut || read.push(model.logits(x.clone())))?;
+    read.clear();
+    let mut chosen = Vec::new();
+    time("argmax f32", &mut || chosen.push(logits.clone().argmax(2)))?;
+    time("argmax", &mut || chosen.push(rounded.clone().argmax(2)))?;
+    time("topk", &mut || drop(logits.clone().topk_with_indices(1, 2)))?;
+    time("read logits", &mut || drop(logits.clone().into_data()))?;
+    time("norm", &mut || read.push(layer.input_layernorm.forward(x.clone())))?;
+    time("q_proj", &mut || read.push(layer.self_attn.q_proj.forward(x.clone())))?;
+    time("mlp", &mut || read.push(mlp.forward(x.clone())))?;
+    time("attention", &mut || {
+        read.push(grouped_attention(query.clone(), key.clone(), value.clone(), None));
+    })?;
+    let mut turned = Vec::new();
+    time("rotary", &mut || turned.push(rotary.apply(query.clone())))?;
+    let mut cache = LayerCache::default();
+    cache.append(key.clone(), value.clone());
+    let (key, value) = (of_heads(kv, 1), of_heads(kv, 1));
+    time("append", &mut || drop(cache.append(key.clone(), value.clone())))?;
+    time("layer", &mut || {
+        read.push(layer.forward(x.clone(), &rotary, None, Some(&mut cache)));
+    })?;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use clap::Args;
 use illumine_agent::{AgentSettings, PictureError, PictureStore, image_ref};
 use illumine_config::Config;
 use illumine_datasets::{Dataset, ReadOptions, SplitRule};
-use illumine_models::device::parse_device;
+use illumine_models::device::parse_device_and_precision;
 use illumine_rewards::{JudgeSettings, RewardSettings};
 use illumine_tools::Picture;
 use illumine_train::parallel::Peers;
@@ -117,7 +117,7 @@ async fn train(
 ) -> anyhow::Result<ExitCode> {
     let leads = peers.leads();
     let dataset = Dataset::read(&file.dataset, &ReadOptions::default(), SplitRule::Column)?;
-    let device = parse_device(&config.worker.device)?;
+    let (device, _) = parse_device_and_precision(&config.worker.device)?;
     let around = surroundings(config, &file, &out, leads).await?;
     let (run_config, model) = (file.run.clone(), file.model.clone());
     let folder = out.clone();

@@ -7,7 +7,8 @@ use crate::browser;
 use crate::components::icon::{Glyph, Icon};
 use crate::state::words::tool_name;
 
-/// One a tool, in the plain style that every policy understands.
+/// One a tool, in the plain style that every policy understands; the photographs are in the
+/// library that comes with the program.
 const EXAMPLES: [(ToolKind, &str); 4] = [
     (
         ToolKind::Search,
@@ -19,11 +20,11 @@ const EXAMPLES: [(ToolKind, &str); 4] = [
     ),
     (
         ToolKind::Diffusion,
-        "Write a short article on castles with a painting and a photo.",
+        "Write a short article on sailing boats with a painting.",
     ),
     (
         ToolKind::Edit,
-        "Create a guide to lighthouses with a photo, then turn the photo into a watercolour.",
+        "Create a guide to cats with a photo, then turn the photo into a watercolour.",
     ),
 ];
 

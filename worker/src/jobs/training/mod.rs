@@ -16,6 +16,7 @@ mod work;
 
 use std::sync::Arc;
 
+use illumine_models::device::parse_device_and_precision;
 use illumine_rewards::JudgeSettings;
 use illumine_store::queue::{JobContext, JobFailure};
 use illumine_train::rl::{Run, Surroundings};
@@ -57,7 +58,8 @@ pub async fn run(workshop: &Workshop, job: &JobContext) -> Result<(), JobFailure
     let model = material::model(&job.store, &config.model).await?;
     let dataset = material::dataset(&job.store, &config).await?;
     let around = surroundings(workshop, job, &config, model.path())?;
-    let device = illumine_models::device::parse_device(&workshop.config().worker.device)
+    // Weights of the worker's policies may be rounded; those that are learnt never are.
+    let (device, _) = parse_device_and_precision(&workshop.config().worker.device)
         .map_err(|error| refused("worker.device", error.to_string()))?;
     // Dropped with this future, when nobody waits for the run any more.
     let abandoned = CancellationToken::new();
@@ -68,7 +70,8 @@ pub async fn run(workshop: &Workshop, job: &JobContext) -> Result<(), JobFailure
         // Both live as long as the run.
         let (_scratch, model) = (scratch, model);
         let run = Run::resume(asked, model.path(), dataset, &device, &keeper.folder)
-            .map_err(|error| work::failure(&error))?;
+            .map_err(|error| work::failure(&error))?
+            .from_base(&config.model);
         let work = Work::new(job, run, keeper, around, abandoned).tracked(mlflow, config);
         // Updates compute for long: not on a thread that serves others.
         tokio::runtime::Handle::current().block_on(work.run())

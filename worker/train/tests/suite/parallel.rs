@@ -86,7 +86,8 @@ fn run(
         runtime.block_on(async {
             let (leads, device) = (peers.leads(), Device::flex());
             let (config, policy) = (config.clone(), demo_policy());
-            let mut run = Run::resume_among(config, &policy, dataset(), &device, folder, peers)?;
+            let run = Run::resume_among(config, &policy, dataset(), &device, folder, peers)?;
+            let mut run = run.from_base("demo");
             let report = |line: &illumine_train::rl::Line| match leads && line.step == stop_after {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
@@ -203,6 +204,10 @@ fn low_rank_changes_are_learnt_by_two_as_by_one() {
     let two = run(2, &config, shared.path(), &around, 0);
     assert_same((alone.path(), &one[0]), (shared.path(), &two[0]));
     assert_eq!(own_weights(&two[0]), own_weights(&two[1]), "the same bits");
+    let adapter = shared.path().join("checkpoints/step-000003/adapter");
+    let config = std::fs::read_to_string(adapter.join("adapter_config.json")).unwrap();
+    let config: Value = serde_json::from_str(&config).unwrap();
+    assert_eq!(config["base_model_name_or_path"], "demo", "no folder of this machine");
 }
 
 /// Short answers: what they are worth is no matter.

@@ -66,6 +66,8 @@ pub struct Run {
     dataset: Dataset,
     /// Where the tokenizer and the words of the system prompt are.
     origin: PathBuf,
+    /// What the policy that it starts from is called.
+    base: String,
     pub(super) done: u64,
     validations: Best,
 }
@@ -121,6 +123,7 @@ impl Run {
             config,
             dataset,
             origin: model.to_owned(),
+            base: model.to_string_lossy().into_owned(),
             done: 0,
             validations: Best::default(),
         })
@@ -162,6 +165,14 @@ impl Run {
         }
         resumed.agree()?;
         Ok(resumed)
+    }
+
+    /// Calls the policy that the run starts from `name` where low-rank changes name their
+    /// base; its folder, unless told.
+    #[must_use]
+    pub fn from_base(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.base);
+        self
     }
 
     /// The processes that share the run's work; the first alone writes files.

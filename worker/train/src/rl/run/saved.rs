@@ -82,8 +82,7 @@ impl Run {
         let config = learner.model_config();
         save::save_folder(&lora::merged(&learner.model), config, &part)?;
         if let Some(options) = &self.config.learner.lora {
-            let base = self.origin.to_string_lossy();
-            lora::save(&learner.model, options, &base, &part.join(ADAPTER))?;
+            lora::save(&learner.model, options, &self.base, &part.join(ADAPTER))?;
         }
         for name in COPIED {
             let from = self.origin.join(name);
