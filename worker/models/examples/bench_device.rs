@@ -3,7 +3,9 @@
 //! `bench_device decode CONFIG DEVICE PROMPT_TOKENS NEW_TOKENS SEQUENCES` reads a prompt
 //! and decodes greedily with a Qwen3 of the shapes in the file `CONFIG`;
 //! `bench_device picture CONFIG DEVICE SIDE TEXT_TOKENS STEPS` takes steps of a Qwen-Image
-//! transformer over `SIDE` × `SIDE` packed tokens. `DEVICE` is a device's name and the
+//! transformer over `SIDE` × `SIDE` packed tokens; `bench_device parts CONFIG DEVICE PAST REPEATS
+//! SEQUENCES` times a decode step's parts by themselves; `bench_device verify DEVICE FOLDER…`
+//! compares with references first. `DEVICE` is a device's name and the
 //! weights' numbers, as in `cuda:0:bf16`. Prints one line of JSON.
 //! `infra/bench/gpu.py` runs it beside PyTorch on the same shapes.
 
@@ -26,6 +28,11 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [what, device, folders @ ..] = &arguments[..]
+        && what == "verify"
+    {
+        return verify(device, folders);
+    }
     let [what, config, device, numbers @ ..] = &arguments[..] else {
         return Err("decode|picture CONFIG DEVICE and three numbers are needed".into());
     };
@@ -200,6 +207,25 @@ fn picture(config: &Path, device: &Device, dtype: DType, numbers: [usize; 3]) ->
         times[0],
         times[times.len() / 2]
     );
+    Ok(())
+}
+
+/// Compares model folders with the `reference.safetensors` in them.
+fn verify(device: &str, folders: &[String]) -> Outcome<()> {
+    let device = illumine_models::device::parse_device(device)?;
+    for folder in folders {
+        let folder = Path::new(folder);
+        let reference = folder.join("reference.safetensors");
+        let outcome = illumine_models::verify::verify(folder, &reference, &device, 1e-4);
+        match outcome {
+            Ok(report) => {
+                let verdict = if report.passed { "passed" } else { "FAILED" };
+                let difference = report.max_abs_diff();
+                println!("{}: {verdict} {difference:.2e}", folder.display());
+            }
+            Err(error) => println!("{}: {error}", folder.display()),
+        }
+    }
     Ok(())
 }
 

@@ -142,16 +142,11 @@ impl Settings {
 
 fn build(options: &Options) -> Result<PathBuf> {
     let profile: &[&str] = if options.debug { &[] } else { &["--release"] };
+    // Of the workspace as a whole, as every other command: dependencies are built once.
     cargo("build")
         .args(profile)
-        .args([
-            "--package",
-            "illumine-backend",
-            "--package",
-            "illumine-worker",
-            "--package",
-            "illumine-s3",
-        ])
+        .args(["--workspace", "--bin", "illumine-backend"])
+        .args(["--bin", "illumine", "--bin", "illumine-s3"])
         .run()?;
     web::build(&paths::data_dir().join("web"), profile)?;
     Ok(paths::target_dir().join(if options.debug { "debug" } else { "release" }))
