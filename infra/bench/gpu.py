@@ -166,6 +166,7 @@ def main():
     parser.add_argument("--limit", type=int, default=120, help="seconds of one measurement")
     parser.add_argument("--reference", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    arguments.binary = arguments.binary.resolve()
     if arguments.reference:
         config, *numbers = arguments.reference
         config = json.loads(pathlib.Path(config).read_text())

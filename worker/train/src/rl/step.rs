@@ -20,7 +20,6 @@ use super::rollout::{Outcome, Prompt, Rollout, Sampling, Surroundings, roll};
 use super::share::Share;
 use super::together::all_rollouts;
 use crate::error::{Result, TrainError};
-use crate::lora;
 
 /// How answers become updates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
