@@ -145,18 +145,29 @@ fn parts(config: &Path, device: &Device, dtype: DType, numbers: [usize; 3]) -> O
     time("argmax", &mut || chosen.push(rounded.clone().argmax(2)))?;
     time("topk", &mut || drop(logits.clone().topk_with_indices(1, 2)))?;
     time("read logits", &mut || drop(logits.clone().into_data()))?;
-    time("norm", &mut || read.push(layer.input_layernorm.forward(x.clone())))?;
-    time("q_proj", &mut || read.push(layer.self_attn.q_proj.forward(x.clone())))?;
+    time("norm", &mut || {
+        read.push(layer.input_layernorm.forward(x.clone()))
+    })?;
+    time("q_proj", &mut || {
+        read.push(layer.self_attn.q_proj.forward(x.clone()))
+    })?;
     time("mlp", &mut || read.push(mlp.forward(x.clone())))?;
     time("attention", &mut || {
-        read.push(grouped_attention(query.clone(), key.clone(), value.clone(), None));
+        read.push(grouped_attention(
+            query.clone(),
+            key.clone(),
+            value.clone(),
+            None,
+        ));
     })?;
     let mut turned = Vec::new();
     time("rotary", &mut || turned.push(rotary.apply(query.clone())))?;
     let mut cache = LayerCache::default();
     cache.append(key.clone(), value.clone());
     let (key, value) = (of_heads(kv, 1), of_heads(kv, 1));
-    time("append", &mut || drop(cache.append(key.clone(), value.clone())))?;
+    time("append", &mut || {
+        drop(cache.append(key.clone(), value.clone()))
+    })?;
     time("layer", &mut || {
         read.push(layer.forward(x.clone(), &rotary, None, Some(&mut cache)));
     })?;

@@ -44,6 +44,7 @@ pub mod generate;
 pub mod load;
 pub mod lora;
 pub mod nhwc;
+mod norm;
 pub mod precision;
 pub mod prompt;
 pub mod qwen25_vl;
@@ -52,6 +53,8 @@ pub mod qwen_image;
 pub mod sampling;
 pub mod save;
 pub mod tokenizer;
+#[cfg(feature = "tch")]
+mod torch;
 pub mod verify;
 
 pub use error::{ModelError, Result};

@@ -69,7 +69,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     for step in 0..=updates {
         let started = Instant::now();
         let metrics = learner.update(&answers, 1e-6, step)?;
-        eprintln!("update {step}: {:?}, loss {:.5}, norm {:.4}", started.elapsed(), metrics.loss, metrics.grad_norm);
+        eprintln!(
+            "update {step}: {:?}, loss {:.5}, norm {:.4}",
+            started.elapsed(),
+            metrics.loss,
+            metrics.grad_norm
+        );
         seconds.push(started.elapsed().as_secs_f64());
     }
     // The first also chooses kernels.
@@ -77,7 +82,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     seconds.sort_by(f64::total_cmp);
     let median = seconds.get(seconds.len() / 2).copied().unwrap_or_default();
     let all = (tokens * count) as f64;
-    println!("{{\"update_s\": {median:.3}, \"tokens_per_s\": {:.1}}}", all / median);
+    println!(
+        "{{\"update_s\": {median:.3}, \"tokens_per_s\": {:.1}}}",
+        all / median
+    );
     Ok(())
 }
 

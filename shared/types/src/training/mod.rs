@@ -18,8 +18,8 @@ pub use progress::{
 };
 pub use resolve::{FieldError, TrainingRunRequest};
 pub use settings::{
-    Activations, AdvantageScale, Aggregation, Algorithm, Engine, Precision, RewardFactors, TrainingConfig,
-    TrainingSettings,
+    Activations, AdvantageScale, Aggregation, Algorithm, Engine, Precision, RewardFactors,
+    TrainingConfig, TrainingSettings,
 };
 
 /// The data that comes with the program, as `dataset` names it.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::settings::{
-    Activations, Aggregation, Algorithm, Engine, Precision, RewardFactors, TrainingConfig, TrainingSettings,
+    Activations, Aggregation, Algorithm, Engine, Precision, RewardFactors, TrainingConfig,
+    TrainingSettings,
 };
 
 /// What a request starts from.

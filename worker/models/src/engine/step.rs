@@ -187,10 +187,12 @@ fn step_batches(
             .iter()
             .map(|sequence| sequence.next_token())
             .collect();
-        let adapter = of_adapter.first().and_then(|sequence| match &sequence.lane {
-            Lane::Module { adapter, .. } => adapter.clone(),
-            Lane::Paged(_) | Lane::Vision(_) => None,
-        });
+        let adapter = of_adapter
+            .first()
+            .and_then(|sequence| match &sequence.lane {
+                Lane::Module { adapter, .. } => adapter.clone(),
+                Lane::Paged(_) | Lane::Vision(_) => None,
+            });
         let mut lanes: Vec<&mut ModuleLane> = of_adapter
             .iter_mut()
             .filter_map(|sequence| match &mut sequence.lane {

@@ -95,9 +95,7 @@ impl Batch {
                     let row = self.rows.iter().position(|(known, _)| known == ticket);
                     (*ticket, Source::Row(row.ok_or_else(of_another_model)?))
                 }
-                ModuleLane::Alone(cache) => {
-                    (Ticket::next(), Source::Alone(std::mem::take(cache)))
-                }
+                ModuleLane::Alone(cache) => (Ticket::next(), Source::Alone(std::mem::take(cache))),
             };
             **lane = ModuleLane::Batched { ticket, len };
             from.push((source, len));
@@ -112,7 +110,9 @@ impl Batch {
         old.resize_with(layers, LayerCache::default);
         for (layer, old) in old.into_iter().enumerate() {
             // One layer at a time: the old keys go as the new ones come.
-            self.cache.layers.push(rearranged(&old, &mut from, layer, width));
+            self.cache
+                .layers
+                .push(rearranged(&old, &mut from, layer, width));
         }
         self.starts = rows.iter().any(|(_, start)| *start > 0).then(|| {
             let starts: Vec<i64> = rows.iter().map(|(_, start)| *start as i64).collect();
@@ -270,7 +270,11 @@ mod tests {
                 8 => drop((texts.pop(), lanes.pop())),
                 _ => {}
             }
-            let tokens: Vec<u32> = texts.iter().filter_map(|text| text.last()).copied().collect();
+            let tokens: Vec<u32> = texts
+                .iter()
+                .filter_map(|text| text.last())
+                .copied()
+                .collect();
             let mut all: Vec<&mut ModuleLane> = lanes.iter_mut().collect();
             let logits = together.step(None, &model, &mut all, &tokens).unwrap();
             let batch = &together.batches[&None];

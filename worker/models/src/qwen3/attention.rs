@@ -9,6 +9,7 @@ use burn::tensor::{DType, Device, Tensor, activation::softmax};
 
 use super::{cache::LayerCache, config::Qwen3Config, rotary::Rotary, weights::projection};
 use crate::lora::Linear;
+use crate::norm::rms_norm;
 
 /// Attention over the tokens of one sequence, or of a cache and new tokens.
 #[derive(Module, Debug)]
@@ -72,8 +73,8 @@ impl SelfAttention {
         let query = split(self.q_proj.forward(x.clone()), kv_heads * groups);
         let key = split(self.k_proj.forward(x.clone()), kv_heads);
         let value = split(self.v_proj.forward(x), kv_heads).swap_dims(1, 2);
-        let query = rotary.apply(self.q_norm.forward(query).swap_dims(1, 2));
-        let key = rotary.apply(self.k_norm.forward(key).swap_dims(1, 2));
+        let query = rotary.apply(rms_norm(&self.q_norm, query).swap_dims(1, 2));
+        let key = rotary.apply(rms_norm(&self.k_norm, key).swap_dims(1, 2));
         let (key, value) = match cache {
             Some(cache) => cache.append(key, value),
             None => (key, value),
@@ -93,6 +94,10 @@ pub fn grouped_attention(
     value: Tensor<4>,
     bias: Option<&Tensor<5>>,
 ) -> Tensor<3> {
+    #[cfg(feature = "tch")]
+    if let Some(attended) = crate::torch::attention(&query, &key, &value, bias) {
+        return attended;
+    }
     let [batch, heads, tokens, head_dim] = query.dims();
     let [_, kv_heads, keys, _] = key.dims();
     let groups = heads / kv_heads;
@@ -109,9 +114,12 @@ pub fn grouped_attention(
     }
     // As the reference: the shares of a bf16 model are made in f32.
     let dtype = scores.dtype();
-    let weights = softmax(scores.cast(DType::F32), 4)
-        .cast(dtype)
-        .reshape([batch, kv_heads, groups * tokens, keys]);
+    let weights = softmax(scores.cast(DType::F32), 4).cast(dtype).reshape([
+        batch,
+        kv_heads,
+        groups * tokens,
+        keys,
+    ]);
     weights
         .matmul(value)
         .reshape([batch, heads, tokens, head_dim])

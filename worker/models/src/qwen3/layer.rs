@@ -8,6 +8,7 @@ use super::{
     attention::SelfAttention, cache::LayerCache, config::Qwen3Config, mlp::Mlp, moe::SparseMoe,
     rotary::Rotary,
 };
+use crate::norm::rms_norm;
 
 /// The feed-forward of a layer.
 #[derive(Module, Debug)]
@@ -86,13 +87,16 @@ impl DecoderLayer {
         bias: Option<&Tensor<5>>,
         cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
-        let attended =
-            self.self_attn
-                .forward(self.input_layernorm.forward(x.clone()), rotary, bias, cache);
+        let attended = self.self_attn.forward(
+            rms_norm(&self.input_layernorm, x.clone()),
+            rotary,
+            bias,
+            cache,
+        );
         let x = x + attended;
         let fed = self
             .mlp
-            .forward(self.post_attention_layernorm.forward(x.clone()));
+            .forward(rms_norm(&self.post_attention_layernorm, x.clone()));
         x + fed
     }
 }

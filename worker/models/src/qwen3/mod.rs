@@ -21,8 +21,8 @@ pub mod rope;
 pub mod rotary;
 pub mod weights;
 
-pub(crate) use cache::LayerCache;
 pub use cache::KvCache;
+pub(crate) use cache::LayerCache;
 pub use config::{MoeConfig, Qwen3Config};
 pub(crate) use model::token_ids;
 pub use model::{Qwen3, padding_mask, segment_mask};

@@ -12,6 +12,7 @@ use super::{
     weights::{normal, projection},
 };
 use crate::lora::Linear;
+use crate::norm::rms_norm;
 
 /// Added to the score of a hidden key. Finite, so that a row with every key
 /// hidden (padding) stays finite too.
@@ -92,7 +93,7 @@ impl Qwen3 {
         for index in 0..self.layers.len() {
             x = self.layer(index, x, &around);
         }
-        self.norm.forward(x)
+        rms_norm(&self.norm, x)
     }
 
     /// What each layer of [`Self::hidden_states`] is told beside its states.
@@ -170,7 +171,7 @@ impl Qwen3 {
                 .and_then(|cache| cache.layers.get_mut(index));
             x = layer.forward(x, &rotary, bias.as_ref(), layer_cache);
         }
-        self.norm.forward(x)
+        rms_norm(&self.norm, x)
     }
 }
 

@@ -84,6 +84,10 @@ fn yarn_frequencies(yarn: &Yarn, head_dim: usize, theta: f64) -> Vec<f32> {
 pub struct Rotary {
     cos: Tensor<4>,
     sin: Tensor<4>,
+    /// The same for both halves, the first one's sines negated, `[batch, 1, tokens, head_dim]`:
+    /// for devices that turn both in one operation.
+    #[cfg(feature = "tch")]
+    whole: [Tensor<4>; 2],
 }
 
 impl Rotary {
@@ -98,23 +102,33 @@ impl Rotary {
         let rotary = Self::from_angles(angles);
         match frequencies.attention_factor {
             1.0 => rotary,
-            factor => Self {
-                cos: rotary.cos * factor,
-                sin: rotary.sin * factor,
-            },
+            factor => Self::of(rotary.cos * factor, rotary.sin * factor),
         }
     }
 
     /// Angles of shape `[batch, 1, tokens, head_dim/2]`, in radians.
     pub fn from_angles(angles: Tensor<4>) -> Self {
+        Self::of(angles.clone().cos(), angles.sin())
+    }
+
+    fn of(cos: Tensor<4>, sin: Tensor<4>) -> Self {
         Self {
-            cos: angles.clone().cos(),
-            sin: angles.sin(),
+            #[cfg(feature = "tch")]
+            whole: [
+                Tensor::cat(vec![cos.clone(), cos.clone()], 3),
+                Tensor::cat(vec![sin.clone().neg(), sin.clone()], 3),
+            ],
+            cos,
+            sin,
         }
     }
 
     /// Rotates heads `x` of shape `[batch, heads, tokens, head_dim]`, in f32.
     pub fn apply(&self, x: Tensor<4>) -> Tensor<4> {
+        #[cfg(feature = "tch")]
+        if let Some(turned) = crate::torch::turn_halves(&x, &self.whole[0], &self.whole[1]) {
+            return turned;
+        }
         let (half, dtype) = (self.cos.dims()[3], x.dtype());
         let x = x.cast(DType::F32);
         let first = x.clone().narrow(3, 0, half);

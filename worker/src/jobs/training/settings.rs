@@ -4,7 +4,8 @@ use illumine_rewards::{RewardSettings, RewardWeights};
 use illumine_train::lora::LoraOptions;
 use illumine_train::optim::AdamWOptions;
 use illumine_train::rl::{
-    Aggregation, Algorithm, LearnerConfig, Numbers, Objective, RunConfig, Sampling, Scale, StepConfig,
+    Aggregation, Algorithm, LearnerConfig, Numbers, Objective, RunConfig, Sampling, Scale,
+    StepConfig,
 };
 use illumine_types::training::{self, RewardFactors, TrainingConfig};
 

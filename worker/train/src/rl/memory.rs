@@ -113,7 +113,9 @@ fn of_weights(model: &Qwen3Config, learner: &LearnerConfig, lanes: usize) -> u64
 /// Weights of a model.
 fn count(model: &Qwen3Config) -> u64 {
     let specs = weight_specs(model);
-    let sizes = specs.iter().map(|spec| spec.shape.iter().product::<usize>());
+    let sizes = specs
+        .iter()
+        .map(|spec| spec.shape.iter().product::<usize>());
     sizes.sum::<usize>() as u64
 }
 
@@ -152,7 +154,12 @@ mod tests {
         // A rounded copy beside the weights that are learnt, which stay f32.
         assert!(weights(&bf16) > weights(&f32) - count(&demo()) * F32);
         let all = |learner: &LearnerConfig| estimate(&demo(), learner, 1);
-        assert!(all(&bf16) < all(&f32) * 3 / 4, "{} {}", all(&bf16), all(&f32));
+        assert!(
+            all(&bf16) < all(&f32) * 3 / 4,
+            "{} {}",
+            all(&bf16),
+            all(&f32)
+        );
     }
 
     /// The demo policy's shape.

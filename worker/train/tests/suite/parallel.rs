@@ -207,7 +207,10 @@ fn low_rank_changes_are_learnt_by_two_as_by_one() {
     let adapter = shared.path().join("checkpoints/step-000003/adapter");
     let config = std::fs::read_to_string(adapter.join("adapter_config.json")).unwrap();
     let config: Value = serde_json::from_str(&config).unwrap();
-    assert_eq!(config["base_model_name_or_path"], "demo", "no folder of this machine");
+    assert_eq!(
+        config["base_model_name_or_path"], "demo",
+        "no folder of this machine"
+    );
 }
 
 /// Short answers: what they are worth is no matter.

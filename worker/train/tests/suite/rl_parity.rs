@@ -240,7 +240,10 @@ fn low_rank_changes_learn_beside_bf16_weights() {
     assert!(changes.iter().any(|value| *value != 0.0));
     // Written with the changes worked in, in f32.
     let merged = illumine_train::lora::merged(&learner.model);
-    assert_eq!(merged.layers[0].self_attn.q_proj.weight.val().dtype(), DType::F32);
+    assert_eq!(
+        merged.layers[0].self_attn.q_proj.weight.val().dtype(),
+        DType::F32
+    );
 }
 
 fn in_bf16(recompute: bool, lora: Option<LoraOptions>) -> Learner {

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 use super::attention::TextAttention;
 use crate::lora::Linear;
+use crate::norm::rms_norm;
 use crate::qwen3::KvCache;
 use crate::qwen3::cache::LayerCache;
 use crate::qwen3::mlp::Mlp;
@@ -32,9 +33,9 @@ impl TextLayer {
         bias: Option<&Tensor<5>>,
         cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
-        let normed = self.input_layernorm.forward(x.clone());
+        let normed = rms_norm(&self.input_layernorm, x.clone());
         let x = x + self.self_attn.forward(normed, rotary, bias, cache);
-        let normed = self.post_attention_layernorm.forward(x.clone());
+        let normed = rms_norm(&self.post_attention_layernorm, x.clone());
         x + self.mlp.forward(normed)
     }
 }
@@ -69,7 +70,7 @@ impl TextDecoder {
                 .and_then(|cache| cache.layers.get_mut(index));
             x = layer.forward(x, rotary, bias, layer_cache);
         }
-        self.norm.forward(x)
+        rms_norm(&self.norm, x)
     }
 
     /// Logits `[batch, tokens, vocab]` of final states `[batch, tokens, hidden]`.

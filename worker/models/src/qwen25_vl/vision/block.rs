@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 
 use super::attention::VisionAttention;
 use super::layout::Layout;
+use crate::norm::rms_norm;
 use crate::qwen3::mlp::Mlp;
 use crate::qwen3::rotary::Rotary;
 
@@ -32,9 +33,9 @@ impl VisionBlock {
             true => &layout.frames,
             false => &layout.windows,
         };
-        let normed = self.norm1.forward(x.clone());
+        let normed = rms_norm(&self.norm1, x.clone());
         let x = x + self.attn.forward(normed, rotary, runs);
-        let normed = self.norm2.forward(x.clone()).unsqueeze();
+        let normed = rms_norm(&self.norm2, x.clone()).unsqueeze();
         x + self.mlp.forward(normed).squeeze_dim(0)
     }
 }

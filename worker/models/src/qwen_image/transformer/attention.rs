@@ -16,6 +16,7 @@ use super::modulation::NORM_EPS;
 use super::rope::{Rope, Tables};
 use crate::device::Device;
 use crate::lora::Linear;
+use crate::norm::rms_norm;
 
 /// Attention over both streams.
 #[derive(Module, Debug)]
@@ -126,14 +127,18 @@ impl JointAttention {
         }
 
         let query = join(
-            self.norm_added_q
-                .forward(split(self.add_q_proj.forward(text.clone()))),
-            self.norm_q.forward(split(self.to_q.forward(image.clone()))),
+            rms_norm(
+                &self.norm_added_q,
+                split(self.add_q_proj.forward(text.clone())),
+            ),
+            rms_norm(&self.norm_q, split(self.to_q.forward(image.clone()))),
         );
         let key = join(
-            self.norm_added_k
-                .forward(split(self.add_k_proj.forward(text.clone()))),
-            self.norm_k.forward(split(self.to_k.forward(image.clone()))),
+            rms_norm(
+                &self.norm_added_k,
+                split(self.add_k_proj.forward(text.clone())),
+            ),
+            rms_norm(&self.norm_k, split(self.to_k.forward(image.clone()))),
         );
         let value = join(
             split(self.add_v_proj.forward(text)),

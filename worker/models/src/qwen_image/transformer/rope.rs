@@ -76,6 +76,9 @@ pub struct Rope {
     cos: Tensor<4>,
     /// Negated at the first of each pair.
     sin: Tensor<4>,
+    /// `[1, tokens, 1, head_dim/2, 2]`: a cosine and a sine for each pair.
+    #[cfg(feature = "tch")]
+    turns: Tensor<5>,
 }
 
 impl Rope {
@@ -100,12 +103,21 @@ impl Rope {
                 sin.extend([-s as f32, s as f32]);
             }
         }
+        #[cfg(feature = "tch")]
+        let turns = {
+            let pairs = cos.iter().zip(&sin).skip(1).step_by(2);
+            let values: Vec<f32> = pairs.flat_map(|(cos, sin)| [*cos, *sin]).collect();
+            let shape = [1, positions.len(), 1, head_dim / 2, 2];
+            Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
+        };
         let shape = [1, positions.len(), 1, head_dim];
         let table =
             |values| Tensor::from_data(TensorData::new(values, shape), (device, DType::F32));
         Self {
             cos: table(cos),
             sin: table(sin),
+            #[cfg(feature = "tch")]
+            turns,
         }
     }
 
@@ -128,6 +140,10 @@ impl Rope {
 
     /// Turns heads `[batch, tokens, heads, head_dim]`, in f32 as in the reference.
     pub fn apply(&self, x: Tensor<4>) -> Tensor<4> {
+        #[cfg(feature = "tch")]
+        if let Some(turned) = crate::torch::turn_pairs(&x, &self.turns) {
+            return turned;
+        }
         let ([batch, tokens, heads, head_dim], dtype) = (x.dims(), x.dtype());
         let x = x.cast(DType::F32);
         let other = x

@@ -344,5 +344,4 @@ impl Run {
         }
         self.checkpoint(run)
     }
-
 }

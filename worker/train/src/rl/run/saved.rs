@@ -38,7 +38,12 @@ struct State {
 
 impl Run {
     /// Goes on from `checkpoint`.
-    pub(super) fn take_up(&mut self, checkpoint: &Path, model: &Path, device: &Device) -> Result<()> {
+    pub(super) fn take_up(
+        &mut self,
+        checkpoint: &Path,
+        model: &Path,
+        device: &Device,
+    ) -> Result<()> {
         let path = checkpoint.join(checkpoint::STATE);
         let text = std::fs::read_to_string(&path).map_err(|error| TrainError::io(&path, error))?;
         let state: State =
