@@ -110,6 +110,18 @@ impl LanguageModel {
         })
     }
 
+    /// Wraps a model that its module runs on any device, as [`Self::new`] does on others than
+    /// the CPU, where the CPU's own code is faster.
+    pub fn of_module(loaded: LoadedModel, device: &Device) -> Self {
+        Self {
+            folder: loaded.folder,
+            tokenizer: loaded.tokenizer,
+            device: device.clone(),
+            network: Network::Module(Box::new(loaded.model)),
+            adapters: Registry::default(),
+        }
+    }
+
     /// Loads the adapter in the folder `dir`, in the layout of `peft`, so that
     /// requests can ask for it as `name`. May be called while others are served;
     /// an adapter that had the name goes when the last of its requests ends.

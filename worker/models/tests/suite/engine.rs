@@ -27,14 +27,17 @@ fn model(name: &str) -> Arc<LanguageModel> {
 }
 
 fn model_on(name: &str, device: &Device) -> Arc<LanguageModel> {
+    Arc::new(LanguageModel::new(loaded(name, device), device).unwrap())
+}
+
+fn loaded(name: &str, device: &Device) -> LoadedModel {
     let mut folder = ModelFolder::open(&fixture(&format!("qwen3/{name}"))).unwrap();
     folder.eos_token_ids.clear();
-    let loaded = LoadedModel {
+    LoadedModel {
         model: folder.load_model(device).unwrap(),
         tokenizer: ChatTokenizer::from_folder(&fixture("chat")).unwrap(),
         folder,
-    };
-    Arc::new(LanguageModel::new(loaded, device).unwrap())
+    }
 }
 
 fn engine(model: &Arc<LanguageModel>, config: EngineConfig) -> Engine {
@@ -154,7 +157,11 @@ fn thirty_two_together_get_what_each_gets_alone() {
 fn a_device_writes_together_what_each_gets_alone() {
     let mut requests = mixed(16);
     requests.push(request(prompt(1, 40), 12));
-    let model = model_on("grouped_tied", &Device::flex().autodiff());
+    let device = support::device();
+    let model = Arc::new(LanguageModel::of_module(
+        loaded("grouped_tied", &device),
+        &device,
+    ));
     let block = SequenceCache::block_bytes(&model.folder().config);
     let expected = alone(&model, &requests);
     for budget in [None, Some(40 * block)] {
