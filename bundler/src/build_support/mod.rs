@@ -1,2 +1,0 @@
-pub mod archive;
-pub mod checksums;
