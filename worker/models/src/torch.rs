@@ -2,8 +2,8 @@
 //!
 //! On a GPU a decode step is limited by the number of kernels that are launched: a norm is
 //! one in place of eight, attention about two in place of ten, a rotation five in place of
-//! nine. Each function answers `None` elsewhere than on LibTorch, and where derivatives are
-//! recorded; the caller then composes. Results are never views of what was given: Burn may
+//! nine. Each function answers `None` elsewhere than on LibTorch's GPUs, where alone this was
+//! compared with the reference, and where derivatives are recorded; the caller then composes. Results are never views of what was given: Burn may
 //! write into a tensor that it believes to have alone.
 #![expect(
     deprecated,
@@ -23,8 +23,7 @@ pub(crate) fn rms_norm<const D: usize>(norm: &RmsNorm, x: &Tensor<D>) -> Option<
 }
 
 /// Turns heads `[batch, heads, tokens, head_dim]`, in f32, by `cos` and `sin`
-/// `[batch, 1, tokens, head_dim]`: the second half's sines belong to the first half's
-/// numbers, the first half's, negated, to the second's.
+/// `[batch, 1, tokens, head_dim]`, the sines of the first half negated.
 pub(crate) fn turn_halves(x: &Tensor<4>, cos: &Tensor<4>, sin: &Tensor<4>) -> Option<Tensor<4>> {
     let half = (x.dims()[3] / 2) as i64;
     let (x, cos, sin) = (of(x)?, of(cos)?, of(sin)?);
@@ -74,7 +73,7 @@ pub(crate) fn attention(
     Some(tensor(side_by_side.view([batch, tokens, heads * head_dim])))
 }
 
-/// What LibTorch holds of `x`; none elsewhere.
+/// What LibTorch holds of `x` on a GPU; none elsewhere.
 fn of<const D: usize>(x: &Tensor<D>) -> Option<tch::Tensor> {
     let dispatch = x.clone().into_dispatch();
     match (&dispatch.kind, dispatch.autodiff) {
@@ -82,7 +81,11 @@ fn of<const D: usize>(x: &Tensor<D>) -> Option<tch::Tensor> {
         _ => return None,
     }
     let primitive = x.clone().try_into_primitive::<LibTorch>().ok()?;
-    Some(primitive.tensor)
+    primitive
+        .tensor
+        .device()
+        .is_cuda()
+        .then_some(primitive.tensor)
 }
 
 fn tensor<const D: usize>(made: tch::Tensor) -> Tensor<D> {

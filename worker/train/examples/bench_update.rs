@@ -3,7 +3,7 @@
 //! `bench_update CONFIG DEVICE TOKENS ANSWERS UPDATES full|lora[:RANK] [keep|recompute]`
 //! learns with GRPO from `ANSWERS` answers of `TOKENS` tokens, prompts included, each in a
 //! micro-batch of its own, with a Qwen3 of the shapes in the file `CONFIG`. Prints one
-//! line of JSON. `infra/bench/gpu.py` runs it.
+//! line of JSON. Its shapes are those of `infra/bench/gpu.py`.
 
 use std::error::Error;
 use std::path::Path;

@@ -180,7 +180,7 @@ pub const GROUPS: [Group; 7] = [
                 "settings.precision",
                 PRECISIONS,
                 "Computed in",
-                "bf16 is for GPUs: half the memory of activations",
+                "bf16 is for GPUs: half the memory of activations. On Ray always bf16",
             ),
         ],
     },

@@ -139,7 +139,7 @@ pub struct TrainingSettings {
     pub tokens_per_micro_batch: u32,
     /// Between the way forward and the way back.
     pub activations: Activations,
-    /// Of the way through the policy and back.
+    /// Of the way through the policy and back. On Ray always bf16, as verl has it.
     pub precision: Precision,
     /// Answers after so many seconds are cut off and left out of their groups.
     pub time_limit_s: u64,

@@ -112,6 +112,8 @@ fn step(
         .filter_map(|sequence| (!sequence.is_reading() && !sequence.is_over()).then_some(sequence))
         .collect();
     if writing.is_empty() {
+        // Nobody is left whose rows they are.
+        batches.keep(&[]);
         return 0;
     }
     let outcome = match (model.decoder(), model) {
