@@ -134,6 +134,10 @@ fn next_device(name: &str, rank: usize, count: usize) -> String {
     if count == 1 {
         return name.to_owned();
     }
+    // The weights' numbers that may follow are the same for all.
+    if let Some(device) = name.strip_suffix(":bf16") {
+        return format!("{}:bf16", next_device(device, rank, count));
+    }
     let (kind, first) = match name.rsplit_once(':') {
         Some((kind, index)) => (kind, index.parse().ok()),
         None => (name, Some(0)),
@@ -230,6 +234,9 @@ mod tests {
         assert_eq!(second("cuda:2"), "cuda:3");
         assert_eq!(second("libtorch:cuda"), "libtorch:cuda:1");
         assert_eq!(second("libtorch:cuda:1"), "libtorch:cuda:2");
+        assert_eq!(second("libtorch:cuda:0:bf16"), "libtorch:cuda:1:bf16");
+        assert_eq!(second("cuda:bf16"), "cuda:1:bf16");
+        assert_eq!(second("flex:bf16"), "flex:bf16");
         assert_eq!(next_device("cuda", 0, 2), "cuda:0");
         // What has no number stays; what is wrong is told by who reads it.
         for name in ["flex", "libtorch", "cuda:x"] {
