@@ -289,12 +289,32 @@ fn pictures_of_those_that_wait_are_bounded() {
     let engine = start(2 * bytes);
     let mut long = request.clone();
     long.generation.max_new_tokens = 120;
-    let streams = [&long, &long].map(|request| engine.stream(request.clone()).unwrap());
+    long.logprobs = Some(0);
+    // The engine waits in its first token, so that both hold their pictures until then.
+    let (go, gate) = mpsc::channel::<()>();
+    let gate = Arc::new(std::sync::Mutex::new(gate));
+    let (done, ended) = mpsc::channel();
+    for _ in 0..2 {
+        let (gate, done) = (Arc::clone(&gate), done.clone());
+        let sink = move |event| {
+            // Answers at once when nobody holds the other end any more.
+            drop(gate.lock().unwrap().recv());
+            if matches!(event, Event::Finished(_)) {
+                done.send(()).unwrap();
+            }
+            ControlFlow::Continue(())
+        };
+        engine.submit(long.clone(), Box::new(sink)).unwrap();
+    }
     let error = engine.stream(request.clone()).unwrap_err();
     assert_eq!(error.code(), "model_busy");
     // Text takes none of it.
-    collect(engine.stream(self::request(&all, 0)).unwrap());
-    streams.into_iter().map(collect).for_each(drop);
+    let text = engine.stream(self::request(&all, 0)).unwrap();
+    drop(go);
+    collect(text);
+    for _ in 0..2 {
+        ended.recv().unwrap();
+    }
     let freed = (0..500).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(2));
         engine.stream(request.clone()).is_ok()
