@@ -58,6 +58,11 @@ const ADVANTAGE_SCALES: Kind = Choice(&[
     ("none", "Nothing (Dr. GRPO)"),
 ]);
 
+const KL_PLACES: Kind = Choice(&[
+    ("loss", "The loss"),
+    ("reward", "The reward"),
+]);
+
 /// Every setting and every factor of the reward.
 pub const GROUPS: [Group; 7] = [
     Group {
@@ -92,6 +97,18 @@ pub const GROUPS: [Group; 7] = [
                 Whole,
                 "Longest answer (tokens)",
                 "1 to 65 536",
+            ),
+            field(
+                "settings.length_weight",
+                Number,
+                "Cost of running into it",
+                "Taken from the reward; 0 for none. Not on Ray",
+            ),
+            field(
+                "settings.length_buffer",
+                Number,
+                "Grows over (share)",
+                "The last part of the longest answer, 0 to 1",
             ),
             field(
                 "settings.temperature",
@@ -210,6 +227,12 @@ pub const GROUPS: [Group; 7] = [
                 Number,
                 "KL weight",
                 "Keeps near the first policy",
+            ),
+            field(
+                "settings.kl_in",
+                KL_PLACES,
+                "KL counts in",
+                "The loss of each token, or the answer’s reward",
             ),
             field(
                 "settings.entropy_weight",

@@ -18,7 +18,7 @@ pub use progress::{
 };
 pub use resolve::{FieldError, TrainingRunRequest};
 pub use settings::{
-    Activations, AdvantageScale, Aggregation, Algorithm, Engine, Precision, RewardFactors,
+    Activations, AdvantageScale, Aggregation, Algorithm, Engine, KlPlace, Precision, RewardFactors,
     TrainingConfig, TrainingSettings,
 };
 

@@ -75,6 +75,8 @@ fn demo() -> TrainingConfig {
             steps: 60,
             prompts_per_step: 8,
             samples: 8,
+            // Without it answers grow until they are cut off.
+            length_weight: 0.3,
             learning_rate: 2e-5,
             validate_every: 15,
             validation_prompts: 32,

@@ -124,7 +124,15 @@ impl TrainingConfig {
             ));
         }
         self.settings.validate()?;
-        self.reward.validate()
+        self.reward.validate()?;
+        if self.engine == Engine::Ray && self.settings.length_weight > 0.0 {
+            let reason = format!(
+                "{}: jobs on Ray have no penalty for length; set it to 0",
+                self.settings.length_weight
+            );
+            return Err(FieldError::new("settings.length_weight", reason));
+        }
+        Ok(())
     }
 }
 
@@ -182,7 +190,7 @@ impl TrainingSettings {
                 return Err(FieldError::new(format!("settings.{field}"), reason));
             }
         }
-        let numbers: [(&str, f64, f64, f64); 9] = [
+        let numbers: [(&str, f64, f64, f64); 11] = [
             ("learning_rate", settings.learning_rate, 0.0, 0.1),
             ("lora_alpha", settings.lora_alpha, 1e-3, 1e4),
             ("weight_decay", settings.weight_decay, 0.0, 10.0),
@@ -190,6 +198,8 @@ impl TrainingSettings {
             ("clip_low", settings.clip_low, 0.0, 1.0),
             ("clip_high", settings.clip_high, 0.0, 10.0),
             ("kl_weight", settings.kl_weight, 0.0, 100.0),
+            ("length_weight", settings.length_weight, 0.0, 100.0),
+            ("length_buffer", settings.length_buffer, 0.0, 1.0),
             ("entropy_weight", settings.entropy_weight, 0.0, 100.0),
             ("most_excluded", settings.most_excluded, 0.0, 1.0),
         ];
@@ -294,6 +304,14 @@ mod tests {
                 "settings.learning_rate",
             ),
             (json!({"settings": {"samples": 1}}), "settings.samples"),
+            (
+                json!({"settings": {"length_buffer": 1.5}}),
+                "settings.length_buffer",
+            ),
+            (
+                json!({"preset": "qwen3-4b-grpo", "settings": {"length_weight": 0.1}}),
+                "settings.length_weight",
+            ),
             (json!({"settings": {"samples": -4}}), "settings.samples"),
             (json!({"settings": {"steps": "many"}}), "settings.steps"),
             (

@@ -64,6 +64,18 @@ pub enum AdvantageScale {
     None,
 }
 
+/// Where the divergence from the policy that a run started from counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum KlPlace {
+    /// In the loss of every token.
+    #[default]
+    Loss,
+    /// Taken from an answer's reward, summed over its tokens, before answers are compared.
+    Reward,
+}
+
 /// What becomes of a layer's activations between the way forward and the way back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -102,6 +114,11 @@ pub struct TrainingSettings {
     pub samples: u32,
     /// The most tokens of an answer, 1..=65536.
     pub max_answer_tokens: u32,
+    /// What an answer that runs into that limit loses of its reward (DAPO's soft
+    /// punishment), 0..=100; 0 for nothing. Not on Ray.
+    pub length_weight: f64,
+    /// The last share of the limit, 0..=1, over which that grows from nothing to all of it.
+    pub length_buffer: f64,
     /// At which answers are drawn, above 0 and at most 5.
     pub temperature: f64,
     /// At its peak, 0..=0.1.
@@ -129,6 +146,8 @@ pub struct TrainingSettings {
     pub advantage_scale: AdvantageScale,
     /// Weight of the divergence from the policy that the run started from.
     pub kl_weight: f64,
+    /// Where it counts.
+    pub kl_in: KlPlace,
     /// Weight of the entropy, which is to be large.
     pub entropy_weight: f64,
     /// Times that a step's answers are learnt from.
@@ -170,6 +189,8 @@ impl Default for TrainingSettings {
             prompts_per_step: 8,
             samples: 8,
             max_answer_tokens: 512,
+            length_weight: 0.0,
+            length_buffer: 0.25,
             temperature: 1.0,
             learning_rate: 1e-5,
             warmup_steps: 5,
@@ -183,6 +204,7 @@ impl Default for TrainingSettings {
             aggregation: Aggregation::TokenMean,
             advantage_scale: AdvantageScale::Deviation,
             kl_weight: 0.0,
+            kl_in: KlPlace::Loss,
             entropy_weight: 0.0,
             epochs: 1,
             minibatches: 1,

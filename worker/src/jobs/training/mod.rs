@@ -92,7 +92,7 @@ fn surroundings(
     config: &TrainingConfig,
     model: &std::path::Path,
 ) -> Result<Surroundings, JobFailure> {
-    let rewards = settings::rewards(&config.reward);
+    let rewards = settings::rewards_of(config);
     let scorer = judges::scorer(workshop.config(), rewards, &JudgeSettings::default())
         .map_err(|error| refused("reward", format!("{error:#}")))?;
     let marks = illumine_agent::policy::burn::input_marks(model)

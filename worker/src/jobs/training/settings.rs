@@ -1,10 +1,10 @@
 //! From what a run was asked with to what the trainer is told.
 
-use illumine_rewards::{RewardSettings, RewardWeights};
+use illumine_rewards::{LengthLimit, RewardSettings, RewardWeights};
 use illumine_train::lora::LoraOptions;
 use illumine_train::optim::AdamWOptions;
 use illumine_train::rl::{
-    Aggregation, Algorithm, LearnerConfig, Numbers, Objective, RunConfig, Sampling, Scale,
+    Aggregation, Algorithm, KlPlace, LearnerConfig, Numbers, Objective, RunConfig, Sampling, Scale,
     StepConfig,
 };
 use illumine_types::training::{self, RewardFactors, TrainingConfig};
@@ -45,6 +45,10 @@ pub fn run_config(config: &TrainingConfig) -> RunConfig {
                     training::Aggregation::SeqMeanTokenSumNorm => Aggregation::SeqMeanTokenSumNorm,
                 },
                 kl_weight: asked.kl_weight,
+                kl_in: match asked.kl_in {
+                    training::KlPlace::Loss => KlPlace::Loss,
+                    training::KlPlace::Reward => KlPlace::Reward,
+                },
                 entropy_weight: asked.entropy_weight,
                 ..Objective::default()
             },
@@ -95,6 +99,21 @@ pub fn rewards(factors: &RewardFactors) -> RewardSettings {
     }
 }
 
+/// The reward of a run: its factors, and the penalty for length.
+pub fn rewards_of(config: &TrainingConfig) -> RewardSettings {
+    let mut rewards = rewards(&config.reward);
+    let asked = &config.settings;
+    if asked.length_weight > 0.0 {
+        rewards.weights.length = asked.length_weight;
+        let share = f64::from(asked.max_answer_tokens) * asked.length_buffer;
+        rewards.length = Some(LengthLimit {
+            max_tokens: asked.max_answer_tokens.into(),
+            buffer_tokens: share.round() as u64,
+        });
+    }
+    rewards
+}
+
 #[cfg(test)]
 mod tests {
     use illumine_types::training::{Preset, TrainingSettings};
@@ -108,7 +127,7 @@ mod tests {
             ..TrainingConfig::default()
         };
         assert_eq!(run_config(&config), RunConfig::default());
-        assert_eq!(rewards(&config.reward), RewardSettings::default());
+        assert_eq!(rewards_of(&config), RewardSettings::default());
     }
 
     #[test]
@@ -117,7 +136,7 @@ mod tests {
             let config = preset.config();
             let run = run_config(&config);
             run.validate().unwrap();
-            rewards(&config.reward).validate().unwrap();
+            rewards_of(&config).validate().unwrap();
             assert_eq!(run.steps, config.settings.steps);
             assert_eq!(run.step.sampling.samples, config.settings.samples as usize);
         }
@@ -125,8 +144,16 @@ mod tests {
         low_rank.settings.lora_rank = 8;
         low_rank.settings.activations = training::Activations::Recompute;
         low_rank.settings.precision = training::Precision::Bf16;
+        low_rank.settings.kl_in = training::KlPlace::Reward;
+        low_rank.settings.max_answer_tokens = 200;
+        low_rank.settings.length_weight = 0.3;
         let learner = run_config(&low_rank).learner;
         assert!(learner.recompute);
+        assert_eq!(learner.objective.kl_in, KlPlace::Reward);
+        let rewards = rewards_of(&low_rank);
+        assert_eq!(rewards.weights.length, 0.3);
+        let limit = rewards.length.unwrap();
+        assert_eq!((limit.max_tokens, limit.buffer_tokens), (200, 50));
         assert_eq!(learner.precision, Numbers::Bf16);
         let lora = learner.lora.unwrap();
         assert_eq!((lora.rank, lora.scale()), (8, 4.0));

@@ -13,6 +13,7 @@
 
 pub mod advantage;
 pub mod answer;
+pub mod drawn;
 mod flat;
 pub mod forward;
 pub mod learner;
@@ -30,7 +31,7 @@ pub mod validation;
 pub use advantage::{Advantages, Scale, advantages};
 pub use answer::Answer;
 pub use learner::{Learner, LearnerConfig, Numbers, UpdateMetrics};
-pub use objective::{Aggregation, Algorithm, KlEstimate, Objective};
+pub use objective::{Aggregation, Algorithm, KlEstimate, KlPlace, Objective};
 pub use rollout::{Prompt, Rollout, Sampling, Surroundings};
 pub use run::{Line, Run};
 pub use run_config::RunConfig;

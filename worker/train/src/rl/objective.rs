@@ -48,6 +48,18 @@ pub enum KlEstimate {
     K3,
 }
 
+/// Where the divergence counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KlPlace {
+    /// In the loss of each token.
+    #[default]
+    Loss,
+    /// Taken from an answer's reward, summed over its tokens and estimated for the policy
+    /// that wrote it, before answers are compared (verl's `apply_kl_penalty`).
+    Reward,
+}
+
 /// What an update minimises.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -62,8 +74,10 @@ pub struct Objective {
     pub dual_clip: Option<f64>,
     /// Of tokens' losses.
     pub aggregation: Aggregation,
-    /// Weight of the divergence in the loss.
+    /// Weight of the divergence.
     pub kl_weight: f64,
+    /// Where it counts.
+    pub kl_in: KlPlace,
     /// How the divergence is estimated.
     pub kl_estimate: KlEstimate,
     /// Weight of the entropy, which is to be large.
@@ -86,9 +100,32 @@ impl Objective {
             dual_clip: Some(10.0),
             aggregation: Aggregation::TokenMean,
             kl_weight: 0.0,
+            kl_in: KlPlace::Loss,
             kl_estimate: KlEstimate::K3,
             entropy_weight: 0.0,
         }
+    }
+
+    /// Whether the divergence is part of the reward.
+    pub fn rewards_nearness(&self) -> bool {
+        self.kl_in == KlPlace::Reward && self.kl_weight != 0.0
+    }
+
+    /// What the divergence weighs in the loss.
+    fn kl_weight_in_loss(&self) -> f64 {
+        match self.kl_in {
+            KlPlace::Loss => self.kl_weight,
+            KlPlace::Reward => 0.0,
+        }
+    }
+
+    /// The divergence of an answer from the reference: summed over its tokens.
+    pub fn answer_divergence(&self, logp: &[f32], reference: &[f32]) -> f64 {
+        logp.iter()
+            .zip(reference)
+            .map(|(own, other)| f64::from(*own) - f64::from(*other))
+            .map(|difference| divergence(self.kl_estimate, difference).0)
+            .sum()
     }
 
     /// The seed's recipe for GSPO.
@@ -181,6 +218,7 @@ const LARGEST_K3: f64 = 10.0;
 pub fn answer_loss(objective: &Objective, answer: AnswerTokens<'_>, totals: Totals) -> AnswerLoss {
     let count = answer.logp.len();
     let weight = token_weight(objective.aggregation, count, totals);
+    let kl_weight = objective.kl_weight_in_loss();
     let log_ratio =
         |token: usize| f64::from(answer.logp[token]) - f64::from(answer.old_logp[token]);
     let mean_log_ratio = (0..count).map(log_ratio).sum::<f64>() / count.max(1) as f64;
@@ -210,8 +248,8 @@ pub fn answer_loss(objective: &Objective, answer: AnswerTokens<'_>, totals: Tota
                 f64::from(answer.logp[token]) - reference,
             )
         });
-        result.loss += weight * (surrogate.loss + objective.kl_weight * kl);
-        let gradient = surrogate.by_ratio * ratio * slope + objective.kl_weight * kl_slope;
+        result.loss += weight * (surrogate.loss + kl_weight * kl);
+        let gradient = surrogate.by_ratio * ratio * slope + kl_weight * kl_slope;
         result.gradient.push((weight * gradient) as f32);
         result.sums.add(Sums {
             tokens: 1.0,

@@ -13,8 +13,9 @@ use illumine_models::tokenizer::ChatTokenizer;
 use illumine_types::ToolKind;
 use serde::{Deserialize, Serialize};
 
-use super::advantage::{Scale, advantages};
+use super::advantage::Scale;
 use super::answer::Answer;
+use super::drawn::Drawn;
 use super::learner::{Learner, UpdateMetrics};
 use super::rollout::{Outcome, Prompt, Rollout, Sampling, Surroundings, roll};
 use super::share::Share;
@@ -120,9 +121,14 @@ impl Stepper {
         let (mut metrics, rollouts) = self
             .answer(prompts, &self.config.sampling, around, step)
             .await?;
-        let (answers, flat) = answers(&rollouts, prompts.len(), self.config.scale);
-        metrics.flat_groups = flat;
         let learning = Instant::now();
+        let mut drawn = Drawn::of(&rollouts);
+        if self.learner.objective().rewards_nearness() {
+            let divergence = self.take_divergence(&mut drawn)?;
+            metrics.means.insert("part_kl".into(), divergence);
+        }
+        let (answers, flat) = drawn.compared(prompts.len(), self.config.scale);
+        metrics.flat_groups = flat;
         if !answers.is_empty() {
             let shares = self.prepared(&answers)?;
             for _ in 0..self.config.epochs.max(1) {
@@ -138,6 +144,34 @@ impl Stepper {
         Ok((metrics, rollouts))
     }
 
+    /// Takes the divergence of each answer from the reference, weighed, from its reward, and
+    /// gives its mean.
+    fn take_divergence(&self, drawn: &mut Drawn) -> Result<f64> {
+        let objective = self.learner.objective();
+        let Some(reference) = &self.reference else {
+            return Ok(0.0);
+        };
+        let peers = self.learner.peers();
+        let own: Vec<usize> = (0..drawn.answers.len())
+            .filter(|&place| peers.takes(place))
+            .collect();
+        let asked: Vec<Answer> = own.iter().map(|&at| drawn.answers[at].clone()).collect();
+        let logp = self.learner.logprobs(&asked)?;
+        let under = self.learner.logprobs_under(reference, &asked)?;
+        let mut found = vec![0.0; drawn.answers.len()];
+        for ((&place, logp), under) in own.iter().zip(logp).zip(under) {
+            found[place] = objective.answer_divergence(&logp, &under);
+            let answer = &mut drawn.answers[place];
+            (answer.old_logp, answer.reference) = (Some(logp), Some(under));
+        }
+        // Each answer is one process's.
+        peers.sum(&mut found)?;
+        for (reward, divergence) in drawn.rewards.iter_mut().zip(&found) {
+            *reward -= objective.kl_weight * divergence;
+        }
+        Ok(found.iter().sum::<f64>() / found.len().max(1) as f64)
+    }
+
     /// This process's shares of an epoch's updates, with the log-probabilities that they need.
     fn prepared(&self, answers: &[Answer]) -> Result<Vec<Share>> {
         let parts = deal(answers, self.config.minibatches);
@@ -148,13 +182,16 @@ impl Stepper {
             .collect();
         // The probabilities at which they were drawn, by the computation that learns; an
         // only update computes them itself.
-        if self.config.epochs.max(1) * self.config.minibatches.max(1) > 1 {
+        let moves = self.config.epochs.max(1) * self.config.minibatches.max(1) > 1;
+        if moves && own.iter().any(|answer| answer.old_logp.is_none()) {
             let logprobs = self.learner.logprobs(&own)?;
             for (answer, logp) in answers_of(&mut shares).zip(logprobs) {
                 answer.old_logp = Some(logp);
             }
         }
-        if let Some(reference) = &self.reference {
+        if let Some(reference) = &self.reference
+            && own.iter().any(|answer| answer.reference.is_none())
+        {
             let logprobs = self.learner.logprobs_under(reference, &own)?;
             for (answer, logp) in answers_of(&mut shares).zip(logprobs) {
                 answer.reference = Some(logp);
@@ -208,39 +245,6 @@ impl Stepper {
         let model = LanguageModel::new(loaded, &self.device)?;
         Ok(Engine::start(Arc::new(model), &EngineConfig::default())?)
     }
-}
-
-/// The answers that teach something, and the number of groups that do not.
-fn answers(rollouts: &[Rollout], prompts: usize, scale: Scale) -> (Vec<Answer>, usize) {
-    let (mut answers, mut flat) = (Vec::new(), 0);
-    for prompt in 0..prompts {
-        let group: Vec<&Rollout> = rollouts
-            .iter()
-            .filter(|rollout| rollout.prompt == prompt)
-            .collect();
-        let rewards: Vec<_> = group.iter().map(|rollout| rollout.reward()).collect();
-        let advantages = advantages(&rewards, scale);
-        if advantages.flat {
-            flat += 1;
-            continue;
-        }
-        for (rollout, advantage) in group.iter().zip(advantages.values) {
-            let transcript = &rollout.transcript;
-            let Some(advantage) = advantage.filter(|_| !transcript.answer.is_empty()) else {
-                continue;
-            };
-            let ids = [transcript.prompt.as_slice(), &transcript.answer].concat();
-            answers.push(Answer {
-                ids,
-                prompt_tokens: transcript.prompt.len(),
-                // Those of the computation that learns come later, all at once.
-                old_logp: None,
-                reference: None,
-                advantage,
-            });
-        }
-    }
-    (answers, flat)
 }
 
 fn answers_of(shares: &mut [Share]) -> impl Iterator<Item = &mut Answer> {

@@ -10,7 +10,8 @@ use illumine_models::load::ModelFolder;
 use illumine_rewards::{ImageCount, Requirement, RewardSettings, RewardWeights, Scorer};
 use illumine_tools::{ImageTool, Picture, ToolContext, ToolError, ToolImage};
 use illumine_train::rl::{
-    Learner, LearnerConfig, Prompt, Sampling, StepConfig, Stepper, Surroundings,
+    KlPlace, Learner, LearnerConfig, Objective, Prompt, Sampling, StepConfig, Stepper,
+    Surroundings,
 };
 use illumine_types::ToolKind;
 use illumine_types::capability::ToolCapability;
@@ -125,6 +126,23 @@ fn stepper(max_answer_tokens: usize) -> Stepper {
     }
 }
 
+/// A learner on the policy of `stepper` with another objective.
+fn learner(stepper: &Stepper, objective: Objective) -> Learner {
+    let device = stepper.device.clone();
+    let model = stepper.folder.load_model(&device.clone().autodiff());
+    let config = LearnerConfig {
+        objective,
+        max_answer_tokens: stepper.config.sampling.max_answer_tokens,
+        ..LearnerConfig::default()
+    };
+    Learner::new(
+        config,
+        model.unwrap(),
+        stepper.folder.config.clone(),
+        &device,
+    )
+}
+
 fn prompts(image_num: ImageCount) -> Vec<Prompt> {
     let words = [
         "Write an illustrated report about coffee with a photo and a bar chart.",
@@ -215,4 +233,51 @@ async fn a_service_that_is_down_stops_the_step_and_teaches_nothing() {
     assert!(words.contains("step 5") && words.contains("503"), "{words}");
     let after = crate::common::weights(&stepper.learner.model, stepper.learner.model_config());
     assert_eq!(before, after);
+}
+
+/// The demo policy with its logits doubled: another distribution over the same words.
+fn elsewhere(stepper: &Stepper) -> illumine_models::Qwen3 {
+    let mut model = stepper.folder.load_model(&stepper.device).unwrap();
+    let scale = model.norm.weight.val().mul_scalar(2.0);
+    model.norm.weight = burn::module::Param::from_tensor(scale);
+    model
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn divergence_in_the_reward_tells_answers_apart_that_rules_find_alike() {
+    let mut figures = Vec::new();
+    for (kl_in, far) in [
+        (KlPlace::Loss, true),
+        (KlPlace::Reward, false),
+        (KlPlace::Reward, true),
+    ] {
+        let mut stepper = stepper(40);
+        let objective = Objective {
+            kl_weight: 0.1,
+            kl_in,
+            ..Objective::grpo()
+        };
+        stepper.reference = Some(match far {
+            true => elsewhere(&stepper),
+            false => stepper.folder.load_model(&stepper.device).unwrap(),
+        });
+        stepper.learner = learner(&stepper, objective);
+        // Any number of pictures is right: the rules alone teach nothing.
+        let asked = prompts(ImageCount::Free);
+        let (metrics, _) = stepper.step(&asked, &around(true), 3, 1e-5).await.unwrap();
+        figures.push(metrics);
+    }
+    let flat: Vec<_> = figures.iter().map(|metrics| metrics.flat_groups).collect();
+    assert_eq!((flat[0], flat[2]), (2, 0), "{figures:?}");
+    assert!(!figures[0].means.contains_key("part_kl"));
+    let parts: Vec<_> = figures[1..]
+        .iter()
+        .map(|metrics| metrics.means["part_kl"])
+        .collect();
+    // It is the policy itself, but for rounding.
+    assert!(parts[0].abs() < 1e-2, "{parts:?}");
+    assert!(parts[1] > 0.5, "{parts:?}");
+    // What rules found is told as they found it.
+    assert_eq!(figures[1].reward, figures[2].reward);
+    assert!(figures[2].updates == 2 && figures[2].update.kl > 0.0);
 }

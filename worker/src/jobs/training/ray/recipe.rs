@@ -2,7 +2,7 @@
 
 use illumine_types::JobId;
 use illumine_types::training::{
-    Activations, AdvantageScale, Aggregation, Algorithm, TrainingConfig,
+    Activations, AdvantageScale, Aggregation, Algorithm, KlPlace, TrainingConfig,
 };
 
 /// What every run has, what models need of the machines, what starts it, and what
@@ -90,9 +90,13 @@ pub fn overrides(config: &TrainingConfig, run: &JobId) -> Vec<String> {
         &format!("{actor}.entropy_coeff"),
         real(settings.entropy_weight),
     );
-    let keeps_near = settings.kl_weight != 0.0;
-    set(&format!("{actor}.use_kl_loss"), keeps_near.to_string());
+    let weighs = settings.kl_weight != 0.0;
+    let in_loss = weighs && settings.kl_in == KlPlace::Loss;
+    set(&format!("{actor}.use_kl_loss"), in_loss.to_string());
     set(&format!("{actor}.kl_loss_coef"), real(settings.kl_weight));
+    let in_reward = weighs && settings.kl_in == KlPlace::Reward;
+    set("algorithm.use_kl_in_reward", in_reward.to_string());
+    set("algorithm.kl_ctrl.kl_coef", real(settings.kl_weight));
 
     set(&format!("{actor}.ppo_epochs"), settings.epochs.to_string());
     let minibatch = settings.prompts_per_step / settings.minibatches.max(1);
@@ -215,6 +219,7 @@ mod tests {
         for (key, value) in [
             ("actor_rollout_ref.actor.use_kl_loss", "true"),
             ("actor_rollout_ref.actor.kl_loss_coef", "0.01"),
+            ("algorithm.use_kl_in_reward", "false"),
             ("actor_rollout_ref.actor.ppo_mini_batch_size", "32"),
             ("actor_rollout_ref.actor.clip_ratio_c", "1000000.0"),
             ("actor_rollout_ref.actor.ppo_max_token_len_per_gpu", "34096"),
@@ -227,6 +232,15 @@ mod tests {
             ),
             ("trainer.test_freq", "-1"),
             ("trainer.val_before_train", "false"),
+        ] {
+            assert_eq!(map[key], value, "{key}");
+        }
+        config.settings.kl_in = KlPlace::Reward;
+        let map = self::map(&config);
+        for (key, value) in [
+            ("actor_rollout_ref.actor.use_kl_loss", "false"),
+            ("algorithm.use_kl_in_reward", "true"),
+            ("algorithm.kl_ctrl.kl_coef", "0.01"),
         ] {
             assert_eq!(map[key], value, "{key}");
         }

@@ -13,7 +13,7 @@ pub use self::config::{LearnerConfig, Numbers};
 use self::part::Part;
 use super::answer::{Answer, Rows, micro_batches};
 use super::forward::{Scored, score, score_states};
-use super::objective::{AnswerTokens, Totals, answer_loss};
+use super::objective::{AnswerTokens, Objective, Totals, answer_loss};
 use super::share::Share;
 use super::{flat, recompute};
 use crate::error::{Result, TrainError};
@@ -96,6 +96,11 @@ impl Learner {
     /// This process's share of an update from `answers`.
     pub fn share(&self, answers: &[Answer]) -> Share {
         Share::of(answers, self.config.max_answer_tokens, &self.peers)
+    }
+
+    /// What is minimised.
+    pub const fn objective(&self) -> &Objective {
+        &self.config.objective
     }
 
     /// The policy's shapes.

@@ -112,3 +112,38 @@ fn derivatives_are_those_of_finite_differences() {
         }
     }
 }
+
+#[test]
+fn a_divergence_in_the_reward_is_told_and_costs_no_loss() {
+    let answer = AnswerTokens {
+        logp: &[-1.0, -2.0],
+        old_logp: &[-1.0, -2.0],
+        reference: Some(&[-1.5, -1.0]),
+        advantage: 0.5,
+    };
+    let with = |kl_weight, kl_in| Objective {
+        kl_weight,
+        kl_in,
+        kl_estimate: KlEstimate::K1,
+        ..Objective::grpo()
+    };
+    let none = answer_loss(&with(0.0, KlPlace::Loss), answer, TOTALS);
+    let reward = with(0.1, KlPlace::Reward);
+    assert_eq!(answer_loss(&reward, answer, TOTALS), none);
+    let loss = with(0.1, KlPlace::Loss);
+    assert_ne!(answer_loss(&loss, answer, TOTALS).gradient, none.gradient);
+    assert!((none.sums.kl - -0.5).abs() < 1e-6);
+
+    assert!(reward.rewards_nearness() && !loss.rewards_nearness());
+    assert!(!with(0.0, KlPlace::Reward).rewards_nearness());
+    // Σ (logp − ref), of K1; Σ (logp − ref)² / 2, of K2.
+    let sum = |estimate| {
+        let objective = Objective {
+            kl_estimate: estimate,
+            ..reward.clone()
+        };
+        objective.answer_divergence(answer.logp, &[-1.5, -1.0])
+    };
+    assert!((sum(KlEstimate::K1) - -0.5).abs() < 1e-6);
+    assert!((sum(KlEstimate::K2) - 0.625).abs() < 1e-6);
+}
