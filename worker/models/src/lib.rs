@@ -50,8 +50,10 @@ pub mod prompt;
 pub mod qwen25_vl;
 pub mod qwen3;
 pub mod qwen_image;
+mod rows;
 pub mod sampling;
 pub mod save;
+mod strided;
 pub mod tokenizer;
 #[cfg(feature = "tch")]
 mod torch;

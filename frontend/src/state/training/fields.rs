@@ -58,10 +58,7 @@ const ADVANTAGE_SCALES: Kind = Choice(&[
     ("none", "Nothing (Dr. GRPO)"),
 ]);
 
-const KL_PLACES: Kind = Choice(&[
-    ("loss", "The loss"),
-    ("reward", "The reward"),
-]);
+const KL_PLACES: Kind = Choice(&[("loss", "The loss"), ("reward", "The reward")]);
 
 /// Every setting and every factor of the reward.
 pub const GROUPS: [Group; 7] = [

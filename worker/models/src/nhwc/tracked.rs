@@ -58,7 +58,7 @@ pub(crate) fn tensor(values: Vec<f32>, shape: &[usize]) -> FlexTensor {
 }
 
 /// A tensor that lives on the CPU without derivatives: [`place`] said so.
-fn plain<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+pub(crate) fn plain<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
     match tensor.try_into_primitive::<Flex>() {
         Ok(primitive) => numbers(&primitive),
         Err(error) => panic!("tensors of one operation live on different devices: {error:?}"),
@@ -74,6 +74,26 @@ pub(crate) fn tracked<const D: usize>(tensor: Tensor<D>) -> Tracked {
         Ok(primitive) => primitive,
         Err(error) => panic!("tensors of one operation live on different devices: {error:?}"),
     }
+}
+
+/// The outcome of `compute` on the numbers of `inputs`, recorded as `operation` with the
+/// state that it needs on the way back.
+pub(crate) fn recorded<const N: usize, const D: usize, B: Backward<Flex, N>>(
+    operation: B,
+    inputs: [Tracked; N],
+    compute: impl FnOnce([FlexTensor; N]) -> (FlexTensor, B::State),
+) -> Tensor<D> {
+    let nodes = inputs.each_ref().map(|input| input.node());
+    let (out, state) = compute(inputs.map(|input| numbers(&input.into_primitive())));
+    let prepared = operation
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound()
+        .stateful();
+    let out = match prepared {
+        OpsKind::Tracked(prep) => prep.finish(state, out),
+        OpsKind::UnTracked(prep) => prep.finish(out),
+    };
+    Tensor::from_primitive::<Autodiff<Flex>>(out)
 }
 
 fn shape_of(x: [usize; 4], kernel: [usize; 4], window: Window) -> Shape {
@@ -245,4 +265,45 @@ pub(super) fn norm_autodiff(x: Tensor<4>, scale: Tensor<1>, activate: bool) -> T
         OpsKind::UnTracked(prep) => prep.finish(out),
     };
     Tensor::<4, Float>::from_primitive::<Autodiff<Flex>>(out)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use burn::tensor::{Device, Distribution, Tensor};
+
+    /// Values and derivatives by each input of two functions under random weights.
+    pub(crate) fn same<const N: usize, const D: usize>(
+        inputs: [(&[usize], f64); N],
+        ours: impl Fn(&[Tensor<4>; N]) -> Tensor<D>,
+        theirs: impl Fn(&[Tensor<4>; N]) -> Tensor<D>,
+    ) {
+        let device = Device::flex().autodiff();
+        let random = |shape: &[usize], spread: f64| {
+            let shape: [usize; 4] = shape.try_into().unwrap();
+            Tensor::<4>::random(shape, Distribution::Normal(0.1, spread), &device).require_grad()
+        };
+        let inputs = inputs.map(|(shape, spread)| random(shape, spread));
+        let run = |function: &dyn Fn(&[Tensor<4>; N]) -> Tensor<D>, weights: &Tensor<D>| {
+            let out = function(&inputs);
+            let gradients = (out.clone() * weights.clone()).sum().backward();
+            let mut values = vec![out.into_data().try_into_vec::<f32>().unwrap()];
+            for input in &inputs {
+                let gradient = input.grad(&gradients).unwrap();
+                values.push(gradient.into_data().try_into_vec::<f32>().unwrap());
+            }
+            values
+        };
+        let weights = ours(&inputs)
+            .inner()
+            .random_like(Distribution::Normal(0.0, 1.0));
+        let weights = Tensor::from_inner(weights);
+        let (ours, theirs) = (run(&ours, &weights), run(&theirs, &weights));
+        for (number, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+            assert_eq!(ours.len(), theirs.len());
+            let most = theirs.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+            for (a, b) in ours.iter().zip(theirs) {
+                assert!((a - b).abs() < 2e-5 * (1.0 + most), "{number}: {a} {b}");
+            }
+        }
+    }
 }

@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::nn::{RmsNorm, RmsNormConfig};
 use burn::tensor::{DType, Device, Tensor, activation::softmax};
 
+use super::training::{self, Turns};
 use super::{cache::LayerCache, config::Qwen3Config, rotary::Rotary, weights::projection};
 use crate::lora::Linear;
 use crate::norm::rms_norm;
@@ -81,6 +82,25 @@ impl SelfAttention {
         };
         self.o_proj
             .forward(grouped_attention(query, key, value, bias))
+    }
+}
+
+impl SelfAttention {
+    /// The same of whole sequences, each token of which sees those before it, in code of our
+    /// own; none where that does not serve (see [`training`]).
+    pub(super) fn forward_whole(&self, x: &Tensor<3>, turns: &Turns) -> Option<Tensor<3>> {
+        let [batch, tokens, _] = x.dims();
+        let (kv_heads, head_dim) = (self.num_kv_heads, self.head_dim);
+        let heads = kv_heads * self.groups;
+        let split = |x: Tensor<3>, heads: usize| x.reshape([batch, tokens, heads, head_dim]);
+        let query = split(self.q_proj.forward(x.clone()), heads);
+        let key = split(self.k_proj.forward(x.clone()), kv_heads);
+        let value = split(self.v_proj.forward(x.clone()), kv_heads);
+        let query = training::normed_and_turned(&query, &self.q_norm, turns)?;
+        let key = training::normed_and_turned(&key, &self.k_norm, turns)?;
+        let contexts = training::attend(&query, &key, &value)?;
+        let contexts = contexts.reshape([batch, tokens, heads * head_dim]);
+        Some(self.o_proj.forward(contexts))
     }
 }
 

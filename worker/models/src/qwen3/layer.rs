@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::{
     attention::SelfAttention, cache::LayerCache, config::Qwen3Config, mlp::Mlp, moe::SparseMoe,
-    rotary::Rotary,
+    rotary::Rotary, training::Turns,
 };
 use crate::norm::rms_norm;
 
@@ -87,13 +87,20 @@ impl DecoderLayer {
         bias: Option<&Tensor<5>>,
         cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
-        let attended = self.self_attn.forward(
-            rms_norm(&self.input_layernorm, x.clone()),
-            rotary,
-            bias,
-            cache,
-        );
-        let x = x + attended;
+        let normed = rms_norm(&self.input_layernorm, x.clone());
+        let attended = self.self_attn.forward(normed, rotary, bias, cache);
+        self.fed(x + attended)
+    }
+
+    /// The same of whole sequences, each token of which sees those before it.
+    pub(super) fn forward_whole(&self, x: Tensor<3>, turns: &Turns) -> Option<Tensor<3>> {
+        let normed = rms_norm(&self.input_layernorm, x.clone());
+        let attended = self.self_attn.forward_whole(&normed, turns)?;
+        Some(self.fed(x + attended))
+    }
+
+    /// `x` with its feed-forward.
+    fn fed(&self, x: Tensor<3>) -> Tensor<3> {
         let fed = self
             .mlp
             .forward(rms_norm(&self.post_attention_layernorm, x.clone()));

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation::silu};
 
-use super::{config::Qwen3Config, weights::projection};
+use super::{config::Qwen3Config, training, weights::projection};
 use crate::lora::Linear;
 
 /// `down(silu(gate(x)) · up(x))`.
@@ -35,7 +35,9 @@ impl Mlp {
 
     /// `[batch, tokens, hidden]` → the same shape.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let gate = silu(self.gate_proj.forward(x.clone()));
-        self.down_proj.forward(gate * self.up_proj.forward(x))
+        let gate = self.gate_proj.forward(x.clone());
+        let up = self.up_proj.forward(x);
+        let gated = training::swiglu(&gate, &up).unwrap_or_else(|| silu(gate) * up);
+        self.down_proj.forward(gated)
     }
 }

@@ -7,7 +7,8 @@
 //! Qwen3-MoE (`modeling_qwen3_moe.py`) differs in the feed-forward alone.
 //!
 //! Read in this order: [`config`], [`rope`], [`rotary`], [`attention`], [`mlp`],
-//! [`moe`], [`layer`], [`model`]; then [`cpu`], the same without tensors.
+//! [`moe`], [`layer`], [`model`]; then [`training`], parts of a layer in code of our own on the
+//! CPU, and [`cpu`], the same without tensors.
 
 pub mod attention;
 pub mod cache;
@@ -19,6 +20,7 @@ pub mod model;
 pub mod moe;
 pub mod rope;
 pub mod rotary;
+pub mod training;
 pub mod weights;
 
 pub use cache::KvCache;

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, RmsNorm, RmsNormConfig};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
+use super::training::{self, Turns};
 use super::{
     cache::KvCache,
     config::Qwen3Config,
@@ -38,6 +39,8 @@ pub struct Qwen3 {
 pub struct Around {
     rotary: Rotary,
     bias: Tensor<5>,
+    /// Where tokens are at their places, see all before them, and our own code serves.
+    whole: Option<Turns>,
 }
 
 impl Qwen3 {
@@ -105,8 +108,11 @@ impl Qwen3 {
     ) -> Around {
         let [_, tokens] = input_ids.dims();
         let device = input_ids.device();
+        let is_plain = positions.is_none() && mask.is_none();
+        let whole = is_plain && training::serves(&self.norm.gamma.val());
         let positions = positions.unwrap_or_else(|| arange(0, tokens, &device));
         Around {
+            whole: whole.then(|| Turns::new(tokens, &self.frequencies)),
             rotary: Rotary::new(positions, &self.frequencies),
             bias: mask.map_or_else(|| causal_bias(0, tokens, &device), score_bias),
         }
@@ -119,7 +125,12 @@ impl Qwen3 {
 
     /// Layer `index` alone; the last one's states go through `norm`.
     pub fn layer(&self, index: usize, x: Tensor<3>, around: &Around) -> Tensor<3> {
-        self.layers[index].forward(x, &around.rotary, Some(&around.bias), None)
+        let layer = &self.layers[index];
+        around
+            .whole
+            .as_ref()
+            .and_then(|turns| layer.forward_whole(x.clone(), turns))
+            .unwrap_or_else(|| layer.forward(x, &around.rotary, Some(&around.bias), None))
     }
 
     /// Final states `[batch, tokens, hidden]` of new tokens that follow what

@@ -10,8 +10,7 @@ use illumine_models::load::ModelFolder;
 use illumine_rewards::{ImageCount, Requirement, RewardSettings, RewardWeights, Scorer};
 use illumine_tools::{ImageTool, Picture, ToolContext, ToolError, ToolImage};
 use illumine_train::rl::{
-    KlPlace, Learner, LearnerConfig, Objective, Prompt, Sampling, StepConfig, Stepper,
-    Surroundings,
+    KlPlace, Learner, LearnerConfig, Objective, Prompt, Sampling, StepConfig, Stepper, Surroundings,
 };
 use illumine_types::ToolKind;
 use illumine_types::capability::ToolCapability;

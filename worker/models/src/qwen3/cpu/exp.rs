@@ -31,7 +31,7 @@ pub(super) fn softmax(scores: &mut [f32], scale: f32) {
 }
 
 /// `out = silu(gate) · up`, with `silu(x) = x / (1 + e⁻ˣ)`.
-pub(super) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
+pub(crate) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx2,fma")]
     fn avx512(gate: &[f32], up: &[f32], out: &mut [f32]) {

@@ -8,9 +8,9 @@ use burn::tensor::Tensor;
 use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
 
-use super::rows::{on_best, softmax, sum};
+use super::rows::softmax;
 use super::{tensor, values};
-use crate::qwen3::cpu::kernel::{ISA, Isa};
+use crate::rows::{on_best, sum};
 
 /// Most queries of a block.
 const MAX_BLOCK: usize = 128;

@@ -5,41 +5,10 @@ use rayon::prelude::*;
 
 use super::{tensor, values};
 use crate::qwen3::cpu::exp::exp;
-use crate::qwen3::cpu::kernel::{ISA, Isa};
+use crate::rows::{on_best, sum};
 
 /// Rows that a thread takes at a time.
 const ROWS: usize = 16;
-
-/// Compiles `$body` for each instruction set and runs the best.
-macro_rules! on_best {
-    ($(#[$note:meta])* fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $body:block) => {
-        $(#[$note])*
-        pub(super) fn $name($($argument: $kind),*) {
-            #[inline(always)]
-            fn plain($($argument: $kind),*) $body
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx2,fma")]
-            fn avx512($($argument: $kind),*) {
-                plain($($argument),*);
-            }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            fn avx2($($argument: $kind),*) {
-                plain($($argument),*);
-            }
-            match *ISA {
-                // SAFETY: it was found on this machine.
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => unsafe { avx512($($argument),*) },
-                // SAFETY: it was found on this machine.
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => unsafe { avx2($($argument),*) },
-                Isa::Baseline => plain($($argument),*),
-            }
-        }
-    };
-}
-pub(super) use on_best;
 
 on_best! {
     /// GELU by its tanh form, `x / (1 + e^(−2u))`, of `row + bias`.
@@ -95,19 +64,6 @@ on_best! {
             *score *= inverse;
         }
     }
-}
-
-/// A sum in sixteen lanes, which the compiler keeps in registers.
-#[inline(always)]
-pub(super) fn sum(numbers: &[f32], of: impl Fn(f32) -> f32) -> f32 {
-    let (lanes, rest) = numbers.as_chunks::<16>();
-    let mut sums = [0.0_f32; 16];
-    for chunk in lanes {
-        for (sum, &x) in sums.iter_mut().zip(chunk) {
-            *sum += of(x);
-        }
-    }
-    sums.iter().sum::<f32>() + rest.iter().map(|&x| of(x)).sum::<f32>()
 }
 
 /// GELU (tanh) of `x + bias`, `[batch, tokens, width]`.

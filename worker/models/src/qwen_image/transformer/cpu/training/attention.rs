@@ -7,12 +7,12 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
-use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
 
-use super::super::rows::{on_best, softmax};
+use super::super::rows::softmax;
 use crate::nhwc::tracked::{numbers, slice, tensor, tracked};
-use crate::qwen3::cpu::kernel::{ISA, Isa};
+use crate::rows::on_best;
+use crate::strided::{Matrix, Place, product};
 
 /// `[batch, tokens, heads, width]`
 #[derive(Clone, Copy, Debug)]
@@ -31,82 +31,10 @@ impl Sizes {
     fn item(&self) -> usize {
         self.tokens * self.heads * self.width
     }
-}
 
-/// A matrix within a slice: its numbers from the first on, and how far apart rows and
-/// columns lie.
-#[derive(Clone, Copy)]
-struct Matrix<'a> {
-    values: &'a [f32],
-    row: usize,
-    column: usize,
-}
-
-impl<'a> Matrix<'a> {
     /// One head of `[tokens, heads, width]`.
-    fn head(item: &'a [f32], head: usize, sizes: &Sizes) -> Self {
-        Self {
-            values: &item[head * sizes.width..],
-            row: sizes.heads * sizes.width,
-            column: 1,
-        }
-    }
-
-    fn square(values: &'a [f32], sizes: &Sizes) -> Self {
-        Self {
-            values,
-            row: sizes.tokens,
-            column: 1,
-        }
-    }
-
-    fn transposed(self) -> Self {
-        Self {
-            row: self.column,
-            column: self.row,
-            ..self
-        }
-    }
-
-    fn reaches(&self, rows: usize, columns: usize) -> bool {
-        (rows - 1) * self.row + (columns - 1) * self.column < self.values.len()
-    }
-}
-
-/// `out = factor · left · right`: `out` is `[rows, columns]` with rows `stride` apart.
-fn product(
-    (out, stride): (&mut [f32], usize),
-    left: Matrix<'_>,
-    right: Matrix<'_>,
-    [rows, inner, columns]: [usize; 3],
-    factor: f32,
-) {
-    assert!((rows - 1) * stride + columns <= out.len());
-    assert!(left.reaches(rows, inner) && right.reaches(inner, columns));
-    // SAFETY: the last number of each matrix lies within its slice, as asserted, and
-    // `out` is not shared.
-    unsafe {
-        gemm(
-            rows,
-            columns,
-            inner,
-            out.as_mut_ptr(),
-            1,
-            stride as isize,
-            false,
-            left.values.as_ptr(),
-            left.column as isize,
-            left.row as isize,
-            right.values.as_ptr(),
-            right.column as isize,
-            right.row as isize,
-            0.0,
-            factor,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+    fn head<'a>(&self, item: &'a [f32], head: usize) -> Matrix<'a> {
+        Matrix::rows(&item[head * self.width..], self.heads * self.width)
     }
 }
 
@@ -178,8 +106,8 @@ impl Backward<Flex, 3> for Attention {
                         [query, key, value, grad].map(|values| &values[of_item.clone()]);
                     for head in 0..heads {
                         let shares = &shares[(number * heads + head) * square..][..square];
-                        let matrix = |values| Matrix::head(values, head, &sizes);
-                        let (of_shares, stride) = (Matrix::square(shares, &sizes), heads * width);
+                        let matrix = |values| sizes.head(values, head);
+                        let (of_shares, stride) = (Matrix::rows(shares, tokens), heads * width);
                         let from = head * width;
                         product(
                             (&mut by_value[from..], stride),
@@ -187,6 +115,7 @@ impl Backward<Flex, 3> for Attention {
                             matrix(grad),
                             [tokens, tokens, width],
                             1.0,
+                            Place::Fresh,
                         );
                         product(
                             (&mut *by_scores, tokens),
@@ -194,18 +123,20 @@ impl Backward<Flex, 3> for Attention {
                             matrix(value).transposed(),
                             [tokens, width, tokens],
                             1.0,
+                            Place::Fresh,
                         );
                         let rows = by_scores.chunks_mut(tokens);
                         for (shares, by_scores) in shares.chunks(tokens).zip(rows) {
                             backward_row(shares, by_scores);
                         }
-                        let by_scores = Matrix::square(by_scores, &sizes);
+                        let by_scores = Matrix::rows(by_scores, tokens);
                         product(
                             (&mut by_query[from..], stride),
                             by_scores,
                             matrix(key),
                             [tokens, tokens, width],
                             sizes.scale(),
+                            Place::Fresh,
                         );
                         product(
                             (&mut by_key[from..], stride),
@@ -213,6 +144,7 @@ impl Backward<Flex, 3> for Attention {
                             matrix(query),
                             [tokens, tokens, width],
                             sizes.scale(),
+                            Place::Fresh,
                         );
                     }
                 },
@@ -252,13 +184,14 @@ pub(in super::super::super) fn attend(parts: [Tensor<4>; 3], bias: Option<Vec<f3
             let [query, key, value] = [query, key, value].map(|values| &values[of_item.clone()]);
             let bias = bias.as_ref().map(|bias| &bias[number * tokens..][..tokens]);
             for (head, shares) in shares.chunks_mut(square).enumerate() {
-                let matrix = |values| Matrix::head(values, head, &sizes);
+                let matrix = |values| sizes.head(values, head);
                 product(
                     (&mut *shares, tokens),
                     matrix(query),
                     matrix(key).transposed(),
                     [tokens, width, tokens],
                     sizes.scale(),
+                    Place::Fresh,
                 );
                 for row in shares.chunks_mut(tokens) {
                     if let Some(bias) = bias {
@@ -268,10 +201,11 @@ pub(in super::super::super) fn attend(parts: [Tensor<4>; 3], bias: Option<Vec<f3
                 }
                 product(
                     (&mut out[head * width..], heads * width),
-                    Matrix::square(shares, &sizes),
+                    Matrix::rows(shares, tokens),
                     matrix(value),
                     [tokens, tokens, width],
                     1.0,
+                    Place::Fresh,
                 );
             }
         });

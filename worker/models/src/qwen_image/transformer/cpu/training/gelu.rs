@@ -9,10 +9,9 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::super::rows::on_best;
 use crate::nhwc::tracked::{numbers, slice, tensor, tracked};
 use crate::qwen3::cpu::exp::exp;
-use crate::qwen3::cpu::kernel::{ISA, Isa};
+use crate::rows::on_best;
 
 /// Numbers that a thread takes at a time.
 const CHUNK: usize = 1 << 14;

@@ -9,9 +9,9 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::super::rows::{norm_row, on_best, sum};
+use super::super::rows::norm_row;
 use crate::nhwc::tracked::{numbers, slice, tensor, tracked};
-use crate::qwen3::cpu::kernel::{ISA, Isa};
+use crate::rows::{on_best, sum};
 
 on_best! {
     /// A row's derivative into `out`; those of its scale and shift are added to theirs.

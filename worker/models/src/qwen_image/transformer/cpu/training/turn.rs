@@ -11,9 +11,8 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::super::rows::{on_best, sum};
 use crate::nhwc::tracked::{numbers, slice, tensor, tracked};
-use crate::qwen3::cpu::kernel::{ISA, Isa};
+use crate::rows::{on_best, sum};
 
 on_best! {
     /// A head, normalised, scaled and turned by cosines and sines.

@@ -1,0 +1,45 @@
+//! Loops over rows of numbers, compiled for each instruction set.
+
+/// Compiles `$body` for each instruction set and runs the best.
+macro_rules! on_best {
+    ($(#[$note:meta])* fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $body:block) => {
+        $(#[$note])*
+        pub(super) fn $name($($argument: $kind),*) {
+            #[inline(always)]
+            fn plain($($argument: $kind),*) $body
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx2,fma")]
+            fn avx512($($argument: $kind),*) {
+                plain($($argument),*);
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($argument: $kind),*) {
+                plain($($argument),*);
+            }
+            match *$crate::qwen3::cpu::kernel::ISA {
+                // SAFETY: it was found on this machine.
+                #[cfg(target_arch = "x86_64")]
+                $crate::qwen3::cpu::kernel::Isa::Avx512 => unsafe { avx512($($argument),*) },
+                // SAFETY: it was found on this machine.
+                #[cfg(target_arch = "x86_64")]
+                $crate::qwen3::cpu::kernel::Isa::Avx2 => unsafe { avx2($($argument),*) },
+                $crate::qwen3::cpu::kernel::Isa::Baseline => plain($($argument),*),
+            }
+        }
+    };
+}
+pub(crate) use on_best;
+
+/// A sum in sixteen lanes, which the compiler keeps in registers.
+#[inline(always)]
+pub(crate) fn sum(numbers: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+    let (lanes, rest) = numbers.as_chunks::<16>();
+    let mut sums = [0.0_f32; 16];
+    for chunk in lanes {
+        for (sum, &x) in sums.iter_mut().zip(chunk) {
+            *sum += of(x);
+        }
+    }
+    sums.iter().sum::<f32>() + rest.iter().map(|&x| of(x)).sum::<f32>()
+}
