@@ -29,6 +29,6 @@ mod score;
 
 pub use error::{Result, RewardError};
 pub use judge::{JudgeError, JudgeSettings, Judgement, LlmJudge, MllmJudge};
-pub use reward::{ImageCount, RewardSettings, RewardWeights, ScoreBreakdown};
+pub use reward::{ImageCount, LengthLimit, RewardSettings, RewardWeights, ScoreBreakdown};
 pub use sample::{Failure, Part, Requirement, Sample, Tag};
 pub use score::{Score, Scorer, Verdict};

@@ -3,9 +3,10 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Tensor};
 use illumine_models::Qwen3;
+use illumine_models::qwen3::training::chosen;
 
 use crate::sft::batch::MicroBatch;
-use crate::sft::loss::{Places, for_learnt_of};
+use crate::sft::loss::{Places, for_learnt_of, gathered};
 
 /// What a policy says of the learnt tokens of a micro-batch, in the order of its places.
 #[derive(Debug)]
@@ -38,20 +39,23 @@ pub fn score_states(
     temperature: f64,
 ) -> Scored {
     let device = hidden.device();
-    let (mut chosen, mut entropies) = (Vec::new(), Vec::new());
+    let (mut logps, mut entropies) = (Vec::new(), Vec::new());
     for_learnt_of(model, hidden, batch, vocab_size, |logits, targets| {
-        let [_, count, _] = logits.dims();
-        let all = log_softmax(logits.cast(DType::F32) / temperature, 2);
-        let entropy = (all.clone().exp() * all.clone()).sum_dim(2).neg();
-        chosen.push(all.gather(2, targets).reshape([count]));
-        entropies.push(entropy.reshape([count]));
+        let logits = logits.cast(DType::F32);
+        let [logp, entropy] = chosen(&logits, targets, temperature).unwrap_or_else(|| {
+            let all = log_softmax(logits / temperature, 2);
+            let entropy = (all.clone().exp() * all.clone()).sum_dim(2).neg();
+            [gathered(all, targets), entropy.reshape([targets.len()])]
+        });
+        logps.push(logp);
+        entropies.push(entropy);
     });
     let join = |parts: Vec<Tensor<1>>| match parts.is_empty() {
         true => Tensor::zeros([0], &device),
         false => Tensor::cat(parts, 0),
     };
     Scored {
-        logp: join(chosen),
+        logp: join(logps),
         entropy: join(entropies),
     }
 }

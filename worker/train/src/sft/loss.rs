@@ -4,6 +4,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use illumine_models::Qwen3;
 use illumine_models::qwen3::segment_mask;
+use illumine_models::qwen3::training::chosen;
 
 use super::batch::MicroBatch;
 
@@ -37,14 +38,14 @@ impl Places {
     }
 }
 
-/// Logits `[1, chunk, vocab]` and targets `[1, chunk, 1]` of the learnt places of `batch`,
-/// in their order, a chunk at a time: only they meet the vocabulary.
+/// Logits `[1, chunk, vocab]` and targets of the learnt places of `batch`, in their order, a
+/// chunk at a time: only they meet the vocabulary.
 pub(crate) fn for_learnt(
     model: &Qwen3,
     batch: &MicroBatch,
     vocab_size: usize,
     device: &Device,
-    chunk_of: impl FnMut(Tensor<3>, Tensor<3, Int>),
+    chunk_of: impl FnMut(Tensor<3>, &[i64]),
 ) {
     let places = Places::of(batch, device);
     let hidden = model.hidden_states(places.ids, places.positions, places.mask);
@@ -57,7 +58,7 @@ pub(crate) fn for_learnt_of(
     hidden: Tensor<3>,
     batch: &MicroBatch,
     vocab_size: usize,
-    mut chunk_of: impl FnMut(Tensor<3>, Tensor<3, Int>),
+    mut chunk_of: impl FnMut(Tensor<3>, &[i64]),
 ) {
     let device = &hidden.device();
     let [rows, width, size] = hidden.dims();
@@ -71,8 +72,15 @@ pub(crate) fn for_learnt_of(
         let states = hidden.clone().narrow(0, start, count);
         let targets = &batch.targets[start..start + count];
         let logits = model.logits(states.reshape([1, count, size]));
-        chunk_of(logits, ints(targets, [1, count, 1], device));
+        chunk_of(logits, targets);
     }
+}
+
+/// Of `all` `[1, count, vocab]` the numbers of the targets, `[count]`.
+pub(crate) fn gathered(all: Tensor<3>, targets: &[i64]) -> Tensor<1> {
+    let count = targets.len();
+    let places = ints(targets, [1, count, 1], &all.device());
+    all.gather(2, places).reshape([count])
 }
 
 /// Sum of `-log p(target)` over the learnt tokens of `batch`, in nats: shape `[1]`.
@@ -84,7 +92,11 @@ pub fn summed_cross_entropy(
 ) -> Tensor<1> {
     let mut total: Option<Tensor<1>> = None;
     for_learnt(model, batch, vocab_size, device, |logits, targets| {
-        let sum = log_softmax(logits, 2).gather(2, targets).sum().neg();
+        let logp = match chosen(&logits, targets, 1.0) {
+            Some([logp, _]) => logp,
+            None => gathered(log_softmax(logits, 2), targets),
+        };
+        let sum = logp.sum().neg();
         total = Some(match total.take() {
             Some(total) => total + sum,
             None => sum,

@@ -10,7 +10,7 @@ use super::int8::{Int8Rows, Int8Vectors};
 use super::kernel::products;
 
 /// Multiplications below which one thread is faster than two.
-const PARALLEL_WORK: usize = 512 * 1024;
+pub(super) const PARALLEL_WORK: usize = 512 * 1024;
 
 /// The numbers in which a decoder keeps its projections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

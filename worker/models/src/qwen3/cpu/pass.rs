@@ -6,6 +6,7 @@ use super::cache::SequenceCache;
 use super::decoder::{CpuDecoder, Layer};
 use super::feed_forward::Buffers;
 use super::low_rank::{self, Changes, CpuAdapter, LayerChange};
+use super::matrix::PARALLEL_WORK;
 use super::pictures::PromptPictures;
 use super::rotation::{Place as RopePlace, Rotation};
 use crate::error::{ModelError, Result};
@@ -94,9 +95,26 @@ impl CpuDecoder {
             })
             .collect();
         self.embed(tokens, scratch)?;
-        let changes = Changes::new(adapters.iter().copied());
-        self.run(&rows, caches, &changes, true, scratch);
+        self.in_pool(rows.len(), || {
+            let changes = Changes::new(adapters.iter().copied());
+            self.run(&rows, caches, &changes, true, scratch);
+            self.head_of(scratch, rows.len())
+        });
+        Ok(&scratch.logits)
+    }
 
+    /// Does `work` on `rows` rows as a thread of the pool where products are shared among its
+    /// threads: a thread that is none would be put to sleep and woken for each of them.
+    fn in_pool(&self, rows: usize, work: impl FnOnce() + Send) {
+        let largest = self.config.hidden_size * self.config.intermediate_size;
+        match rows * largest < PARALLEL_WORK {
+            true => work(),
+            false => rayon::scope(|_| work()),
+        }
+    }
+
+    /// The logits of the last layer's output.
+    fn head_of(&self, scratch: &mut Scratch, rows: usize) {
         let config = &self.config;
         let Scratch {
             residual,
@@ -105,10 +123,9 @@ impl CpuDecoder {
             ..
         } = scratch;
         rms_norm_rows(residual, &self.norm, config.rms_norm_eps, normed);
-        logits.resize(rows.len() * config.vocab_size, 0.0);
+        logits.resize(rows * config.vocab_size, 0.0);
         let head = self.head.as_ref().unwrap_or(&self.embedding);
         head.apply(normed, logits);
-        Ok(logits)
     }
 
     /// Reads `tokens`, which follow what `cache` holds; it then holds them too.
@@ -209,8 +226,10 @@ impl CpuDecoder {
                 }
             }
         }
-        let changes = Changes::new(rows.iter().map(|_| adapter));
-        self.run(&rows, &mut [cache], &changes, whole, scratch);
+        self.in_pool(rows.len(), || {
+            let changes = Changes::new(rows.iter().map(|_| adapter));
+            self.run(&rows, &mut [cache], &changes, whole, scratch);
+        });
         Ok(())
     }
 

@@ -12,6 +12,7 @@
 //! depend on the number of threads.
 
 mod attention;
+mod chosen;
 mod gate;
 mod norm;
 mod turn;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 pub(super) use attention::attend;
+pub use chosen::chosen;
 pub(crate) use gate::swiglu;
 pub(crate) use norm::rms_norm;
 pub(super) use turn::normed_and_turned;
