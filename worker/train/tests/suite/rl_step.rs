@@ -237,8 +237,8 @@ async fn a_service_that_is_down_stops_the_step_and_teaches_nothing() {
 /// The demo policy with its logits doubled: another distribution over the same words.
 fn elsewhere(stepper: &Stepper) -> illumine_models::Qwen3 {
     let mut model = stepper.folder.load_model(&stepper.device).unwrap();
-    let scale = model.norm.weight.val().mul_scalar(2.0);
-    model.norm.weight = burn::module::Param::from_tensor(scale);
+    let scale = model.norm.gamma.val().mul_scalar(2.0);
+    model.norm.gamma = burn::module::Param::from_tensor(scale);
     model
 }
 
