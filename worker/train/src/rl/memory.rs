@@ -6,7 +6,7 @@ use illumine_models::engine::free_memory;
 use illumine_models::lora::sites;
 use illumine_models::qwen3::weights::weight_specs;
 
-use super::learner::LearnerConfig;
+use super::learner::{LearnerConfig, Numbers};
 use crate::error::{Result, TrainError};
 use crate::lanes::Lanes;
 
@@ -72,13 +72,23 @@ fn estimate(model: &Qwen3Config, learner: &LearnerConfig, lanes: usize) -> u64 {
     // A longer answer has a micro-batch to itself.
     let width = learner.max_answer_tokens.saturating_add(PROMPT);
     let tokens = learner.tokens_per_micro_batch.max(width) as u64;
-    let heads = model.num_attention_heads + 2 * model.num_key_value_heads;
-    // Norms and residuals; queries, keys, values and their rotations; scores and their
-    // softmax; the gate, its activation and the product.
-    let layer = 8 * model.hidden_size
-        + 4 * heads * model.head_dim
-        + 3 * model.num_attention_heads * width
-        + 4 * model.intermediate_size;
+    let (heads, kv_heads) = (model.num_attention_heads, model.num_key_value_heads);
+    // Norms and residuals; queries, keys, values, their rotations and contexts; scores and
+    // their softmax; the gate, its activation and the product.
+    let layer = match learner.precision {
+        // Our own code keeps no score (`illumine_models::qwen3::training`).
+        Numbers::F32 => {
+            5 * model.hidden_size
+                + 3 * (heads + kv_heads) * model.head_dim
+                + 3 * model.intermediate_size
+        }
+        Numbers::Bf16 => {
+            8 * model.hidden_size
+                + 4 * (heads + 2 * kv_heads) * model.head_dim
+                + 3 * heads * width
+                + 4 * model.intermediate_size
+        }
+    };
     // Recomputed, the input of each layer and all of one.
     let of_layers = match learner.recompute {
         true => model.num_hidden_layers * model.hidden_size + layer,
@@ -127,8 +137,6 @@ fn computed_in(learner: &LearnerConfig) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rl::Numbers;
-
     #[test]
     fn low_rank_changes_need_less_than_the_weights() {
         let full = LearnerConfig::default();
@@ -141,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn bf16_halves_activations_and_a_base_that_is_not_learnt() {
+    fn bf16_halves_a_base_that_is_not_learnt_and_keeps_scores() {
         let with = |precision, lora: bool| LearnerConfig {
             precision,
             lora: lora.then(crate::lora::LoraOptions::default),
@@ -154,12 +162,7 @@ mod tests {
         // A rounded copy beside the weights that are learnt, which stay f32.
         assert!(weights(&bf16) > weights(&f32) - count(&demo()) * F32);
         let all = |learner: &LearnerConfig| estimate(&demo(), learner, 1);
-        assert!(
-            all(&bf16) < all(&f32) * 3 / 4,
-            "{} {}",
-            all(&bf16),
-            all(&f32)
-        );
+        assert!(all(&bf16) > all(&f32), "{} {}", all(&bf16), all(&f32));
     }
 
     /// The demo policy's shape.
@@ -171,14 +174,14 @@ mod tests {
 
     #[test]
     fn the_estimate_is_near_what_was_measured() {
-        // 1.64 GB resident in a step of two lanes, of which 0.25 GB are program, tools and
+        // 0.79 GB resident after a step of two lanes, of which 0.25 GB are program, tools and
         // pictures; 4,096 tokens a micro-batch, answers of at most 400.
         let learner = LearnerConfig {
             max_answer_tokens: 400,
             ..LearnerConfig::default()
         };
         let estimate = estimate(&demo(), &learner, 2) as f64 / 1e9;
-        assert!((1.0..3.0).contains(&estimate), "{estimate}");
+        assert!((0.4..1.0).contains(&estimate), "{estimate}");
     }
 
     #[test]
@@ -191,7 +194,7 @@ mod tests {
             assert_eq!(error.code(), "train_config_invalid");
             error.to_string()
         };
-        assert!(refusal(1 << 30).contains("`tokens_per_micro_batch`"));
+        assert!(refusal(400 << 20).contains("`tokens_per_micro_batch`"));
         assert!(refusal(100 << 20).contains("`max_answer_tokens`"));
         let words = refusal(10 << 20);
         assert!(
