@@ -1,9 +1,14 @@
 //! The feed-forward of a decode step, dense or sparse. Follows
 //! [`crate::qwen3::mlp`] and [`crate::qwen3::moe`].
 
+use rayon::prelude::*;
+
 use super::exp::swiglu;
 use super::low_rank::{self, Changes, LayerChange, MlpChange};
 use super::matrix::Matrix;
+
+/// Rows whose gates a thread takes at least: fewer are done before another is awake.
+const ROWS: usize = 8;
 
 /// The block after attention.
 #[derive(Clone, Debug)]
@@ -111,11 +116,14 @@ impl Mlp {
         gates.add(inputs, gate_up, 0, low_rank);
         let ups = changes.part(|change| change.up.as_ref());
         ups.add(inputs, gate_up, width, low_rank);
-        let rows = gate_up.chunks_exact(2 * width);
-        for (row, product) in rows.zip(inner.chunks_exact_mut(width)) {
+        let rows = gate_up
+            .par_chunks_exact(2 * width)
+            .with_min_len(ROWS)
+            .zip(inner.par_chunks_exact_mut(width));
+        rows.for_each(|(row, product)| {
             let (gate, up) = row.split_at(width);
             swiglu(gate, up, product);
-        }
+        });
         self.down.apply(inner, outputs);
         let downs = changes.part(|change| change.down.as_ref());
         downs.add(inner, outputs, 0, low_rank);

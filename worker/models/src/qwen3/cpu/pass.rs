@@ -11,6 +11,7 @@ use super::pictures::PromptPictures;
 use super::rotation::{Place as RopePlace, Rotation};
 use crate::error::{ModelError, Result};
 use crate::qwen3::Qwen3Config;
+use crate::rows::{on_best, sum};
 
 /// Buffers that a pass reuses. Keep one per thread of decoding.
 #[derive(Clone, Debug, Default)]
@@ -420,11 +421,13 @@ fn rms_norm_rows(rows: &[f32], scale: &[f32], eps: f64, out: &mut [f32]) {
     }
 }
 
-fn rms_norm(row: &mut [f32], scale: &[f32], eps: f64) {
-    let sum_of_squares: f32 = row.iter().map(|x| x * x).sum();
-    let inverse = 1.0 / (sum_of_squares / row.len() as f32 + eps as f32).sqrt();
-    for (x, scale) in row.iter_mut().zip(scale) {
-        *x = *x * inverse * scale;
+on_best! {
+    fn rms_norm(row: &mut [f32], scale: &[f32], eps: f64) {
+        let sum_of_squares = sum(row, |x| x * x);
+        let inverse = 1.0 / (sum_of_squares / row.len() as f32 + eps as f32).sqrt();
+        for (x, scale) in row.iter_mut().zip(scale) {
+            *x = *x * inverse * scale;
+        }
     }
 }
 
