@@ -6,7 +6,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::{Autodiff, Flex};
 use burn::backend::{DispatchAutodiffContext, DispatchTensorKind};
-use burn::tensor::{Float, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use burn_flex::FlexTensor;
 
 use super::conv::{self, Shape, Window};
@@ -184,19 +184,11 @@ pub(super) fn conv_autodiff(
     window: Window,
 ) -> Tensor<4> {
     let shape = shape_of(x.dims(), kernel.dims(), window);
-    let (x, kernel, bias) = (tracked(x), tracked(kernel), tracked(bias));
-    let nodes = [x.node(), kernel.node(), bias.node()];
-    let [x, kernel, bias] = [x, kernel, bias].map(|tensor| numbers(&tensor.into_primitive()));
-    let out = convolve(&shape, &x, &kernel, &bias);
-    let prepared = Conv
-        .prepare::<NoCheckpointing>(nodes)
-        .compute_bound()
-        .stateful();
-    let out = match prepared {
-        OpsKind::Tracked(prep) => prep.finish(ConvState { shape, x, kernel }, out),
-        OpsKind::UnTracked(prep) => prep.finish(out),
-    };
-    Tensor::<4, Float>::from_primitive::<Autodiff<Flex>>(out)
+    let inputs = [tracked(x), tracked(kernel), tracked(bias)];
+    recorded(Conv, inputs, |[x, kernel, bias]| {
+        let out = convolve(&shape, &x, &kernel, &bias);
+        (out, ConvState { shape, x, kernel })
+    })
 }
 
 pub(super) fn norm_cpu(x: Tensor<4>, scale: Tensor<1>, activate: bool) -> Tensor<4> {
@@ -246,25 +238,16 @@ impl Backward<Flex, 2> for Norm {
 
 pub(super) fn norm_autodiff(x: Tensor<4>, scale: Tensor<1>, activate: bool) -> Tensor<4> {
     let sides = x.dims();
-    let (x, scale) = (tracked(x), tracked(scale));
-    let nodes = [x.node(), scale.node()];
-    let [x, scale] = [x, scale].map(|tensor| numbers(&tensor.into_primitive()));
-    let out = tensor(norm::forward(slice(&x), slice(&scale), activate), &sides);
-    let prepared = Norm
-        .prepare::<NoCheckpointing>(nodes)
-        .compute_bound()
-        .stateful();
-    let state = NormState {
-        sides,
-        x,
-        scale,
-        activate,
-    };
-    let out = match prepared {
-        OpsKind::Tracked(prep) => prep.finish(state, out),
-        OpsKind::UnTracked(prep) => prep.finish(out),
-    };
-    Tensor::<4, Float>::from_primitive::<Autodiff<Flex>>(out)
+    recorded(Norm, [tracked(x), tracked(scale)], |[x, scale]| {
+        let out = norm::forward(slice(&x), slice(&scale), activate);
+        let state = NormState {
+            sides,
+            x,
+            scale,
+            activate,
+        };
+        (tensor(out, &sides), state)
+    })
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! Attention from queries, keys and values to contexts, a head at a time.
 
+use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::{Autodiff, Flex};
+use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::super::rows::softmax;
-use crate::nhwc::tracked::{numbers, slice, tensor, tracked};
+use crate::nhwc::tracked::{numbers, recorded, slice, tensor, tracked};
 use crate::rows::on_best;
 use crate::strided::{Matrix, Place, product};
 
@@ -169,62 +168,52 @@ pub(in super::super::super) fn attend(parts: [Tensor<4>; 3], bias: Option<Vec<f3
         heads,
         width,
     };
-    let parts = parts.map(tracked);
-    let nodes = [parts[0].node(), parts[1].node(), parts[2].node()];
-    let parts = parts.map(|tensor| numbers(&tensor.into_primitive()));
-    let [query, key, value] = [0, 1, 2].map(|part| slice(&parts[part]));
-    let (item, square) = (sizes.item(), tokens * tokens);
-    let mut out = vec![0.0; batch * item];
-    let mut shares = vec![0.0; batch * heads * square];
-    out.par_chunks_mut(item)
-        .zip(shares.par_chunks_mut(heads * square))
-        .enumerate()
-        .for_each(|(number, (out, shares))| {
-            let of_item = number * item..(number + 1) * item;
-            let [query, key, value] = [query, key, value].map(|values| &values[of_item.clone()]);
-            let bias = bias.as_ref().map(|bias| &bias[number * tokens..][..tokens]);
-            for (head, shares) in shares.chunks_mut(square).enumerate() {
-                let matrix = |values| sizes.head(values, head);
-                product(
-                    (&mut *shares, tokens),
-                    matrix(query),
-                    matrix(key).transposed(),
-                    [tokens, width, tokens],
-                    sizes.scale(),
-                    Place::Fresh,
-                );
-                for row in shares.chunks_mut(tokens) {
-                    if let Some(bias) = bias {
-                        add(row, bias);
+    recorded(Attention, parts.map(tracked), |parts| {
+        let [query, key, value] = [0, 1, 2].map(|part| slice(&parts[part]));
+        let (item, square) = (sizes.item(), tokens * tokens);
+        let mut out = vec![0.0; batch * item];
+        let mut shares = vec![0.0; batch * heads * square];
+        out.par_chunks_mut(item)
+            .zip(shares.par_chunks_mut(heads * square))
+            .enumerate()
+            .for_each(|(number, (out, shares))| {
+                let of_item = number * item..(number + 1) * item;
+                let [query, key, value] =
+                    [query, key, value].map(|values| &values[of_item.clone()]);
+                let bias = bias.as_ref().map(|bias| &bias[number * tokens..][..tokens]);
+                for (head, shares) in shares.chunks_mut(square).enumerate() {
+                    let matrix = |values| sizes.head(values, head);
+                    product(
+                        (&mut *shares, tokens),
+                        matrix(query),
+                        matrix(key).transposed(),
+                        [tokens, width, tokens],
+                        sizes.scale(),
+                        Place::Fresh,
+                    );
+                    for row in shares.chunks_mut(tokens) {
+                        if let Some(bias) = bias {
+                            add(row, bias);
+                        }
+                        softmax(row);
                     }
-                    softmax(row);
+                    product(
+                        (&mut out[head * width..], heads * width),
+                        Matrix::rows(shares, tokens),
+                        matrix(value),
+                        [tokens, tokens, width],
+                        1.0,
+                        Place::Fresh,
+                    );
                 }
-                product(
-                    (&mut out[head * width..], heads * width),
-                    Matrix::rows(shares, tokens),
-                    matrix(value),
-                    [tokens, tokens, width],
-                    1.0,
-                    Place::Fresh,
-                );
-            }
-        });
-    let out = tensor(out, &shape);
-    let shares = tensor(shares, &[batch, heads, tokens, tokens]);
-    let prepared = Attention
-        .prepare::<NoCheckpointing>(nodes)
-        .compute_bound()
-        .stateful();
-    let state = State {
-        sizes,
-        parts,
-        shares,
-    };
-    let out = match prepared {
-        OpsKind::Tracked(prep) => prep.finish(state, out),
-        OpsKind::UnTracked(prep) => prep.finish(out),
-    };
-    Tensor::from_primitive::<Autodiff<Flex>>(out)
+            });
+        let state = State {
+            sizes,
+            parts,
+            shares: tensor(shares, &[batch, heads, tokens, tokens]),
+        };
+        (tensor(out, &shape), state)
+    })
 }
 
 #[cfg(test)]

@@ -1,15 +1,14 @@
 //! GELU in its tanh form.
 
+use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::{Autodiff, Flex};
+use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use crate::nhwc::tracked::{numbers, slice, tensor, tracked};
+use crate::nhwc::tracked::{numbers, recorded, slice, tensor, tracked};
 use crate::qwen3::cpu::exp::exp;
 use crate::rows::on_best;
 
@@ -65,23 +64,13 @@ impl Backward<Flex, 1> for Gelu {
 /// GELU of a recorded tensor.
 pub(in super::super::super) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let shape = x.dims();
-    let x = tracked(x);
-    let nodes = [x.node()];
-    let x = numbers(&x.into_primitive());
-    let mut out = vec![0.0; slice(&x).len()];
-    out.par_chunks_mut(CHUNK)
-        .zip(slice(&x).par_chunks(CHUNK))
-        .for_each(|(out, x)| forward(x, out));
-    let out = tensor(out, &shape);
-    let prepared = Gelu
-        .prepare::<NoCheckpointing>(nodes)
-        .compute_bound()
-        .stateful();
-    let out = match prepared {
-        OpsKind::Tracked(prep) => prep.finish(x, out),
-        OpsKind::UnTracked(prep) => prep.finish(out),
-    };
-    Tensor::from_primitive::<Autodiff<Flex>>(out)
+    recorded(Gelu, [tracked(x)], |[x]| {
+        let mut out = vec![0.0; slice(&x).len()];
+        out.par_chunks_mut(CHUNK)
+            .zip(slice(&x).par_chunks(CHUNK))
+            .for_each(|(out, x)| forward(x, out));
+        (tensor(out, &shape), x)
+    })
 }
 
 #[cfg(test)]

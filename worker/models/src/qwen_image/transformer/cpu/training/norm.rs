@@ -1,16 +1,15 @@
 //! Layer norm that the timestep scales and shifts.
 
+use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::{Autodiff, Flex};
+use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::super::rows::norm_row;
-use crate::nhwc::tracked::{numbers, slice, tensor, tracked};
+use crate::nhwc::tracked::{numbers, recorded, slice, tensor, tracked};
 use crate::rows::{on_best, sum};
 
 on_best! {
@@ -124,38 +123,29 @@ pub(in super::super::super) fn modulated_norm(
 ) -> Tensor<3> {
     let shape = x.dims();
     let [_, tokens, width] = shape;
-    let (x, scale, shift) = (tracked(x), tracked(scale), tracked(shift));
-    let nodes = [x.node(), scale.node(), shift.node()];
-    let [x, scale, shift] = [x, scale, shift].map(|tensor| numbers(&tensor.into_primitive()));
     let epsilon = epsilon as f32;
-    let mut out = vec![0.0; slice(&x).len()];
-    let item = tokens * width;
-    out.par_chunks_mut(item)
-        .zip(slice(&x).par_chunks(item))
-        .enumerate()
-        .for_each(|(number, (out, x))| {
-            let part = number * width..(number + 1) * width;
-            let (scale, shift) = (&slice(&scale)[part.clone()], &slice(&shift)[part]);
-            for (out, x) in out.chunks_mut(width).zip(x.chunks(width)) {
-                norm_row(x, scale, shift, out, epsilon);
-            }
-        });
-    let out = tensor(out, &shape);
-    let prepared = Norm
-        .prepare::<NoCheckpointing>(nodes)
-        .compute_bound()
-        .stateful();
-    let state = State {
-        shape,
-        x,
-        scale,
-        epsilon,
-    };
-    let out = match prepared {
-        OpsKind::Tracked(prep) => prep.finish(state, out),
-        OpsKind::UnTracked(prep) => prep.finish(out),
-    };
-    Tensor::from_primitive::<Autodiff<Flex>>(out)
+    let inputs = [tracked(x), tracked(scale), tracked(shift)];
+    recorded(Norm, inputs, |[x, scale, shift]| {
+        let mut out = vec![0.0; slice(&x).len()];
+        let item = tokens * width;
+        out.par_chunks_mut(item)
+            .zip(slice(&x).par_chunks(item))
+            .enumerate()
+            .for_each(|(number, (out, x))| {
+                let part = number * width..(number + 1) * width;
+                let (scale, shift) = (&slice(&scale)[part.clone()], &slice(&shift)[part]);
+                for (out, x) in out.chunks_mut(width).zip(x.chunks(width)) {
+                    norm_row(x, scale, shift, out, epsilon);
+                }
+            });
+        let state = State {
+            shape,
+            x,
+            scale,
+            epsilon,
+        };
+        (tensor(out, &shape), state)
+    })
 }
 
 #[cfg(test)]

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
+use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::{Autodiff, Flex};
+use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use crate::nhwc::tracked::{numbers, slice, tensor, tracked};
+use crate::nhwc::tracked::{numbers, recorded, slice, tensor, tracked};
 use crate::rows::{on_best, sum};
 
 on_best! {
@@ -132,38 +131,28 @@ pub(in super::super::super) fn normed_and_turned(
 ) -> Tensor<4> {
     let shape = x.dims();
     let [_, tokens, heads, width] = shape;
-    let (x, scale) = (tracked(x), tracked(scale));
-    let nodes = [x.node(), scale.node()];
-    let [x, scale] = [x, scale].map(|tensor| numbers(&tensor.into_primitive()));
     let epsilon = epsilon as f32;
-    let mut out = vec![0.0; slice(&x).len()];
-    let item = tokens * heads * width;
-    out.par_chunks_mut(item)
-        .zip(slice(&x).par_chunks(item))
-        .for_each(|(out, x)| {
-            for (at, (out, x)) in out.chunks_mut(width).zip(x.chunks(width)).enumerate() {
-                let row = at / heads * width;
-                let turn = (&tables[0][row..row + width], &tables[1][row..row + width]);
-                forward_head(x, slice(&scale), turn, epsilon, out);
-            }
-        });
-    let out = tensor(out, &shape);
-    let prepared = Turn
-        .prepare::<NoCheckpointing>(nodes)
-        .compute_bound()
-        .stateful();
-    let state = State {
-        shape,
-        x,
-        scale,
-        tables,
-        epsilon,
-    };
-    let out = match prepared {
-        OpsKind::Tracked(prep) => prep.finish(state, out),
-        OpsKind::UnTracked(prep) => prep.finish(out),
-    };
-    Tensor::from_primitive::<Autodiff<Flex>>(out)
+    recorded(Turn, [tracked(x), tracked(scale)], |[x, scale]| {
+        let mut out = vec![0.0; slice(&x).len()];
+        let item = tokens * heads * width;
+        out.par_chunks_mut(item)
+            .zip(slice(&x).par_chunks(item))
+            .for_each(|(out, x)| {
+                for (at, (out, x)) in out.chunks_mut(width).zip(x.chunks(width)).enumerate() {
+                    let row = at / heads * width;
+                    let turn = (&tables[0][row..row + width], &tables[1][row..row + width]);
+                    forward_head(x, slice(&scale), turn, epsilon, out);
+                }
+            });
+        let state = State {
+            shape,
+            x,
+            scale,
+            tables,
+            epsilon,
+        };
+        (tensor(out, &shape), state)
+    })
 }
 
 #[cfg(test)]
