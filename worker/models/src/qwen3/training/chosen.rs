@@ -87,7 +87,7 @@ impl Backward<Flex, 1> for Chosen {
         let shape: Vec<usize> = logits.layout().shape().to_vec();
         let (logits, count) = (slice(&logits), targets.len());
         let (by_logp, by_entropy) = slice(&grad).split_at(count);
-        let width = logits.len() / count.max(1);
+        let width = (logits.len() / count.max(1)).max(1);
         let mut out = vec![0.0; logits.len()];
         out.par_chunks_mut(width)
             .with_min_len(ROWS)
