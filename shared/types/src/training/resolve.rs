@@ -58,7 +58,11 @@ impl TrainingRunRequest {
     /// # Errors
     /// The first field that cannot be used.
     pub fn resolve(self) -> Result<TrainingConfig, FieldError> {
-        let preset = self.preset.config();
+        let mut preset = self.preset.config();
+        if self.engine == Some(Engine::Ray) {
+            // It has none: refused where it is asked for, and not where a preset has it.
+            preset.settings.length_weight = 0.0;
+        }
         let config = TrainingConfig {
             name: self.name.trim().to_owned(),
             engine: self.engine.unwrap_or(preset.engine),
@@ -284,6 +288,12 @@ mod tests {
         assert_eq!(config.settings.dual_clip, Some(4.0));
         assert_eq!(config.settings.clip_low, preset.settings.clip_low);
         assert_eq!(config.reward, preset.reward);
+        let penalty = |engine: &str| {
+            let body = json!({"name": "x", "engine": engine});
+            request(body).unwrap().settings.length_weight
+        };
+        assert_eq!(penalty("ray"), 0.0);
+        assert!(penalty("burn") > 0.0);
     }
 
     #[test]
