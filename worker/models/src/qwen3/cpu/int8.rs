@@ -7,6 +7,8 @@
 
 use std::sync::LazyLock;
 
+use crate::rows::{on_best, sum};
+
 /// Numbers that share a scale.
 pub(super) const BLOCK: usize = 64;
 
@@ -47,14 +49,12 @@ impl Int8Rows {
 
     /// Quantises more rows.
     pub(super) fn push(&mut self, rows: &[f32]) {
-        for block in rows
-            .chunks_exact(self.columns)
-            .flat_map(|row| row.chunks(BLOCK))
-        {
-            let place = self.values.len();
-            self.values.resize(place + BLOCK, 0);
-            self.scales.push(quantise(block, &mut self.values[place..]));
-        }
+        let (values, scales) = (self.values.len(), self.scales.len());
+        let blocks = rows.len() / self.columns * self.blocks();
+        self.values.resize(values + blocks * BLOCK, 0);
+        self.scales.resize(scales + blocks, 0.0);
+        let (values, scales) = (&mut self.values[values..], &mut self.scales[scales..]);
+        quantise(rows, self.columns, values, scales);
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -145,9 +145,8 @@ impl Int8Vectors {
     /// Quantises vectors of `columns` numbers, one after the other.
     pub(super) fn new(vectors: &[f32], columns: usize) -> Self {
         let rows = Int8Rows::new(vectors, columns);
-        let (fours, _) = rows.values.as_chunks::<4>();
-        let sum = |four: &[i8; 4]| four.iter().map(|&value| i32::from(value)).sum::<i32>();
-        let corrections = fours.iter().map(|four| -128 * sum(four)).collect();
+        let mut corrections = vec![0; rows.values.len() / 4];
+        correct(&rows.values, &mut corrections);
         Self { rows, corrections }
     }
 
@@ -156,20 +155,47 @@ impl Int8Vectors {
     }
 }
 
-/// Rounds `source` to `values`, returns the scale; what `source` leaves of
-/// `values` stays. A number that is not finite makes the scale not a number.
-fn quantise(source: &[f32], values: &mut [i8]) -> f32 {
-    // Adding this rounds a small number to an integer, to nearest even, and
-    // leaves it in the low bits: `round` would be a slow library call.
-    const ROUND: f32 = 12_582_912.0;
-    let largest = source.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
-    let probe: f32 = source.iter().map(|x| x * 0.0).sum();
-    let scale = largest / 127.0 + probe;
-    let inverse = if scale > 0.0 { 127.0 / largest } else { 0.0 };
-    for (value, x) in values.iter_mut().zip(source) {
-        *value = (x * inverse + ROUND).to_bits() as i8;
+on_best! {
+    /// `-128 ·` the sum of every four of `values`.
+    fn correct(values: &[i8], corrections: &mut [i32]) {
+        let (fours, _) = values.as_chunks::<4>();
+        for (correction, four) in corrections.iter_mut().zip(fours) {
+            let sum: i32 = four.iter().map(|&value| i32::from(value)).sum();
+            *correction = -128 * sum;
+        }
     }
-    scale
+}
+
+on_best! {
+    /// Rounds rows of `columns` numbers to blocks of `values` and their `scales`; what a
+    /// block has no number for stays. A number that is not finite makes its block's scale
+    /// not a number.
+    fn quantise(rows: &[f32], columns: usize, values: &mut [i8], scales: &mut [f32]) {
+        // Adding this rounds a small number to an integer, to nearest even, and
+        // leaves it in the low bits: `round` would be a slow library call.
+        const ROUND: f32 = 12_582_912.0;
+        let blocks = rows
+            .chunks_exact(columns)
+            .flat_map(|row| row.chunks(BLOCK));
+        let (places, _) = values.as_chunks_mut::<BLOCK>();
+        for ((block, values), to) in blocks.zip(places).zip(scales) {
+            let mut source = [0.0_f32; BLOCK];
+            source[..block.len()].copy_from_slice(block);
+            let mut most = [0.0_f32; 16];
+            for lanes in source.as_chunks::<16>().0 {
+                for (most, x) in most.iter_mut().zip(lanes) {
+                    *most = if x.abs() > *most { x.abs() } else { *most };
+                }
+            }
+            let largest = most.iter().copied().fold(0.0_f32, f32::max);
+            let scale = largest / 127.0 + sum(&source, |x| x * 0.0);
+            let inverse = if scale > 0.0 { 127.0 / largest } else { 0.0 };
+            for (value, x) in values.iter_mut().zip(&source) {
+                *value = (x * inverse + ROUND).to_bits() as i8;
+            }
+            *to = scale;
+        }
+    }
 }
 
 /// The blocks of one row.

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use burn::tensor::DType;
 use half::bf16;
-use rayon::prelude::*;
 
 use super::int8::{Int8Rows, Int8Vectors};
 use super::kernel::products;
+use super::team;
 
 /// Multiplications below which one thread is faster than two.
 pub(super) const PARALLEL_WORK: usize = 512 * 1024;
@@ -202,8 +202,8 @@ fn share_rows(
     outputs: &mut [f32],
     run: impl Fn(Range<usize>, &mut [f32], usize) + Sync,
 ) {
-    let threads = rayon::current_num_threads();
-    if threads < 2 || rows * columns * vectors < PARALLEL_WORK {
+    let threads = team::threads();
+    if threads < 2 || rows * columns * vectors < team::worth_while(PARALLEL_WORK) {
         run(0..rows, outputs, rows);
         return;
     }
@@ -211,25 +211,18 @@ fn share_rows(
     let share = rows.div_ceil(threads * 2);
     let range = |number: usize| number * share..((number + 1) * share).min(rows);
     if vectors == 1 {
-        outputs
-            .par_chunks_mut(share)
-            .enumerate()
-            .for_each(|(number, out)| run(range(number), out, share));
+        team::each_part(outputs, share, |number, out| run(range(number), out, share));
         return;
     }
     // With several vectors a share's outputs are strided: each share fills a
     // block of its own, which is copied to its place.
-    let blocks: Vec<Vec<f32>> = (0..rows.div_ceil(share))
-        .into_par_iter()
-        .map(|number| {
-            let range = range(number);
-            let mut block = vec![0.0; range.len() * vectors];
-            let stride = range.len();
-            run(range, &mut block, stride);
-            block
-        })
-        .collect();
-    for (number, block) in blocks.iter().enumerate() {
+    let mut blocks = vec![0.0; rows * vectors];
+    team::each_part(&mut blocks, share * vectors, |number, block| {
+        let range = range(number);
+        let stride = range.len();
+        run(range, block, stride);
+    });
+    for (number, block) in blocks.chunks(share * vectors).enumerate() {
         let width = block.len() / vectors;
         for (n, part) in block.chunks_exact(width).enumerate() {
             outputs[n * rows + number * share..][..width].copy_from_slice(part);

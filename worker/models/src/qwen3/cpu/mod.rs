@@ -30,6 +30,7 @@ mod pass;
 mod pictures;
 mod rotation;
 pub(crate) mod simd;
+mod team;
 
 pub use cache::{BLOCK_TOKENS, KvBlock, SequenceCache};
 pub use decoder::CpuDecoder;

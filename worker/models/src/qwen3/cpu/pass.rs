@@ -9,6 +9,7 @@ use super::low_rank::{self, Changes, CpuAdapter, LayerChange};
 use super::matrix::PARALLEL_WORK;
 use super::pictures::PromptPictures;
 use super::rotation::{Place as RopePlace, Rotation};
+use super::team;
 use crate::error::{ModelError, Result};
 use crate::qwen3::Qwen3Config;
 use crate::rows::{on_best, sum};
@@ -23,7 +24,6 @@ pub struct Scratch {
     projected: Vec<f32>,
     feed_forward: Box<Buffers>,
     low_rank: low_rank::Buffers,
-    scores: Vec<f32>,
     logits: Vec<f32>,
 }
 
@@ -96,22 +96,22 @@ impl CpuDecoder {
             })
             .collect();
         self.embed(tokens, scratch)?;
-        self.in_pool(rows.len(), || {
+        let mut step = || {
             let changes = Changes::new(adapters.iter().copied());
             self.run(&rows, caches, &changes, true, scratch);
-            self.head_of(scratch, rows.len())
-        });
+            self.head_of(scratch, rows.len());
+        };
+        // Very small models are done before another thread is awake.
+        match self.largest_product() * rows.len() < PARALLEL_WORK {
+            true => step(),
+            false => team::during(step),
+        }
         Ok(&scratch.logits)
     }
 
-    /// Does `work` on `rows` rows as a thread of the pool where products are shared among its
-    /// threads: a thread that is none would be put to sleep and woken for each of them.
-    fn in_pool(&self, rows: usize, work: impl FnOnce() + Send) {
-        let largest = self.config.hidden_size * self.config.intermediate_size;
-        match rows * largest < PARALLEL_WORK {
-            true => work(),
-            false => rayon::scope(|_| work()),
-        }
+    /// Multiplications of a layer's largest product with one vector.
+    fn largest_product(&self) -> usize {
+        self.config.hidden_size * self.config.intermediate_size
     }
 
     /// The logits of the last layer's output.
@@ -227,10 +227,8 @@ impl CpuDecoder {
                 }
             }
         }
-        self.in_pool(rows.len(), || {
-            let changes = Changes::new(rows.iter().map(|_| adapter));
-            self.run(&rows, &mut [cache], &changes, whole, scratch);
-        });
+        let changes = Changes::new(rows.iter().map(|_| adapter));
+        self.run(&rows, &mut [cache], &changes, whole, scratch);
         Ok(())
     }
 
@@ -362,16 +360,8 @@ impl Layer {
         } = *place;
         let caches: Vec<&SequenceCache> = caches.iter().map(|cache| &**cache).collect();
         let queries = scratch.qkv.as_slice();
-        let (context, scores) = (&mut scratch.context, &mut scratch.scores);
-        attend_rows(
-            &caches,
-            index,
-            rows,
-            queries,
-            config.head_dim,
-            context,
-            scores,
-        );
+        let context = &mut scratch.context;
+        attend_rows(&caches, index, rows, queries, config.head_dim, context);
         self.output.apply(&scratch.context, &mut scratch.projected);
         let changes = changes.part(|change| change.output.as_ref());
         let buffers = &mut scratch.low_rank;
