@@ -148,7 +148,11 @@ def compare(what, binary, config, cases, devices, limit):
             reference = [sys.executable, __file__, what, "-", "--reference", file.name, *case]
             found = {"PyTorch": run(reference, limit)}
             for device in devices:
-                found[device] = run([binary, what, file.name, device, *case], limit)
+                # `kernels:DEVICE` decodes in kernels of our own there.
+                own = device.startswith("kernels:")
+                arguments = ("kernels", file.name, device.removeprefix("kernels:"))
+                command = [binary, *(arguments if own else (what, file.name, device)), *case]
+                found[device] = run(command, limit)
             yield case, found
 
 
@@ -156,7 +160,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["decode", "picture", "bandwidth"])
     parser.add_argument("binary", type=pathlib.Path)
-    parser.add_argument("--devices", nargs="+", default=["cuda:0:bf16", "libtorch:cuda:0:bf16"])
+    parser.add_argument("--devices", nargs="+", default=["libtorch:cuda:0:bf16"])
     parser.add_argument("--rows", nargs="+", type=int, default=[1, 32])
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--new", type=int, default=64)
@@ -178,6 +182,8 @@ def main():
         return
     rate = run([sys.executable, __file__, "bandwidth", "-"], arguments.limit)["bytes_per_s"]
     print(f"copy: {rate / 1e12:.2f} TB/s")
+    if arguments.what == "decode" and "--devices" not in sys.argv:
+        arguments.devices.append("kernels:libtorch:cuda:0:bf16")
     common = (arguments.devices, arguments.limit)
     if arguments.what == "decode":
         layers = dict(num_hidden_layers=arguments.layers) if arguments.layers else {}

@@ -2,6 +2,7 @@
 //!
 //! `bench_device decode CONFIG DEVICE PROMPT_TOKENS NEW_TOKENS SEQUENCES` reads a prompt
 //! and decodes greedily with a Qwen3 of the shapes in the file `CONFIG`;
+//! `bench_device kernels …` decodes in kernels of our own where `decode` has the library's;
 //! `bench_device picture CONFIG DEVICE SIDE TEXT_TOKENS STEPS` takes steps of a Qwen-Image
 //! transformer over `SIDE` × `SIDE` packed tokens; `bench_device parts CONFIG DEVICE PAST REPEATS
 //! SEQUENCES` times a decode step's parts by themselves; `bench_device verify DEVICE FOLDER…`
@@ -48,6 +49,8 @@ fn main() -> Outcome<()> {
     let config = Path::new(config);
     match what.as_str() {
         "decode" => decode(config, &device, dtype, [first, second, third]),
+        #[cfg(feature = "tch")]
+        "kernels" => kernels(config, &device, dtype, [first, second, third]),
         "parts" => parts(config, &device, dtype, [first, second, third]),
         "picture" => picture(config, &device, dtype, [first, second, third]),
         other => Err(format!("`{other}`: decode or picture").into()),
@@ -98,6 +101,84 @@ fn decode(config: &Path, device: &Device, dtype: DType, numbers: [usize; 3]) -> 
         "{{\"weight_bytes\": {weights}, \"prefill_ms\": {:.3}, \"step_ms\": {:.4}}}",
         prefill.as_secs_f64() * 1e3,
         step.as_secs_f64() * 1e3 / new as f64
+    );
+    Ok(())
+}
+
+/// Decodes in kernels of our own, whose first step is compared with the library's. A step
+/// ends with its logits in the processor's memory, where the likeliest token is chosen.
+#[cfg(feature = "tch")]
+fn kernels(config: &Path, device: &Device, dtype: DType, numbers: [usize; 3]) -> Outcome<()> {
+    use illumine_models::qwen3::gpu::ModuleSteps;
+
+    let [prompt, new, sequences] = numbers;
+    let config: Qwen3Config = serde_json::from_str(&std::fs::read_to_string(config)?)?;
+    let model = Qwen3::init(&config, device).map(&mut As(dtype));
+    let model = illumine_models::torch::by_rows(model);
+    let mut steps = ModuleSteps::new(&model, &config)?.ok_or("the kernels do not serve here")?;
+    let ids: Vec<i64> = (0..prompt)
+        .map(|i| (i * 7919 % config.vocab_size) as i64)
+        .collect();
+    let read = |rows: usize| -> Outcome<KvCache> {
+        let mut cache = KvCache::new(model.layers.len());
+        let ids = TensorData::new(ids.repeat(rows), [rows, prompt]);
+        let ids = Tensor::<2, Int>::from_data(ids, device);
+        last(model.forward_cached(ids, None, None, &mut cache), &model);
+        device.sync()?;
+        Ok(cache)
+    };
+    read(1)?;
+    let started = Instant::now();
+    read(1)?;
+    let prefill = started.elapsed();
+
+    let mut cache = read(sequences)?;
+    let mut tokens = vec![1_u32; sequences];
+    let rows_of = |tokens: &[u32], position: usize| -> Vec<(u32, usize, usize)> {
+        tokens.iter().map(|&token| (token, position, 0)).collect()
+    };
+    let started = Instant::now();
+    let ours = steps.step(&rows_of(&tokens, prompt), &mut cache)?;
+    let first = started.elapsed();
+    let ours = ours.ok_or("the kernels cannot use the cache")?;
+    let ids = Tensor::<2, Int>::ones([sequences, 1], device);
+    let hidden = model.forward_cached(ids, None, None, &mut cache);
+    let theirs: Vec<f32> = model
+        .logits(hidden)
+        .into_data()
+        .convert::<f32>()
+        .try_into_vec::<f32>()?;
+    let squares = |values: &mut dyn Iterator<Item = f32>| -> f64 {
+        values.map(|x| f64::from(x) * f64::from(x)).sum()
+    };
+    let apart = squares(&mut ours.iter().zip(&theirs).map(|(a, b)| a - b));
+    let difference = (apart / squares(&mut theirs.iter().copied())).sqrt();
+
+    let mut step = || -> Outcome<()> {
+        let position = cache.len();
+        let logits = steps.step(&rows_of(&tokens, position), &mut cache)?;
+        let logits = logits.ok_or("the kernels cannot use the cache")?;
+        cache.grew();
+        for (token, row) in tokens.iter_mut().zip(logits.chunks(config.vocab_size)) {
+            let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+            *token = best.map_or(0, |(index, _)| index as u32);
+        }
+        Ok(())
+    };
+    for _ in 0..WARM_UP {
+        step()?;
+    }
+    let started = Instant::now();
+    for _ in 0..new {
+        step()?;
+    }
+    let elapsed = started.elapsed();
+    println!(
+        "{{\"weight_bytes\": {}, \"prefill_ms\": {:.3}, \"step_ms\": {:.4}, \"first_step_ms\": {:.1}, \"difference\": {difference:.5}}}",
+        config.num_parameters() * dtype.size(),
+        prefill.as_secs_f64() * 1e3,
+        elapsed.as_secs_f64() * 1e3 / new as f64,
+        first.as_secs_f64() * 1e3,
     );
     Ok(())
 }

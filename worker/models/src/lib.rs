@@ -56,7 +56,7 @@ pub mod save;
 mod strided;
 pub mod tokenizer;
 #[cfg(feature = "tch")]
-mod torch;
+pub mod torch;
 pub mod verify;
 
 pub use error::{ModelError, Result};

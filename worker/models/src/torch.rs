@@ -11,13 +11,17 @@
 )]
 
 use burn::backend::{DispatchAutodiffContext, DispatchTensorKind, LibTorch};
+use burn::module::Param;
 use burn::nn::RmsNorm;
 use burn::tensor::Tensor;
 use burn_tch::TchTensor;
 
+use crate::qwen3::Qwen3;
+use crate::qwen3::weights::Slot;
+
 /// [`RmsNorm`], summed in f32 whatever the numbers of `x`.
 pub(crate) fn rms_norm<const D: usize>(norm: &RmsNorm, x: &Tensor<D>) -> Option<Tensor<D>> {
-    let (x, gamma) = (of(x)?, of(&norm.gamma.val())?);
+    let (x, gamma) = (on_gpu(x)?, on_gpu(&norm.gamma.val())?);
     let (normed, _) = x.internal_fused_rms_norm(gamma.size(), Some(&gamma), norm.epsilon);
     Some(tensor(normed))
 }
@@ -26,7 +30,7 @@ pub(crate) fn rms_norm<const D: usize>(norm: &RmsNorm, x: &Tensor<D>) -> Option<
 /// `[batch, 1, tokens, head_dim]`, the sines of the first half negated.
 pub(crate) fn turn_halves(x: &Tensor<4>, cos: &Tensor<4>, sin: &Tensor<4>) -> Option<Tensor<4>> {
     let half = (x.dims()[3] / 2) as i64;
-    let (x, cos, sin) = (of(x)?, of(cos)?, of(sin)?);
+    let (x, cos, sin) = (on_gpu(x)?, on_gpu(cos)?, on_gpu(sin)?);
     let turned = &x * cos + x.roll(half, 3) * sin;
     Some(tensor(turned.to_kind(x.kind())))
 }
@@ -35,7 +39,7 @@ pub(crate) fn turn_halves(x: &Tensor<4>, cos: &Tensor<4>, sin: &Tensor<4>) -> Op
 /// `[1, tokens, 1, head_dim/2, 2]`: a cosine and a sine for each pair.
 pub(crate) fn turn_pairs(x: &Tensor<4>, turns: &Tensor<5>) -> Option<Tensor<4>> {
     let [batch, tokens, heads, head_dim] = x.dims().map(|size| size as i64);
-    let (x, turns) = (of(x)?, of(turns)?);
+    let (x, turns) = (on_gpu(x)?, on_gpu(turns)?);
     let pairs = x.to_kind(tch::Kind::Float).contiguous();
     let pairs = pairs.view([batch, tokens, heads, head_dim / 2, 2]);
     let turned = (pairs.view_as_complex() * turns.view_as_complex()).view_as_real();
@@ -52,9 +56,9 @@ pub(crate) fn attention(
 ) -> Option<Tensor<3>> {
     let [batch, heads, tokens, head_dim] = query.dims().map(|size| size as i64);
     let [_, kv_heads, keys, _] = key.dims().map(|size| size as i64);
-    let (query, key, value) = (of(query)?, of(key)?, of(value)?);
+    let (query, key, value) = (on_gpu(query)?, on_gpu(key)?, on_gpu(value)?);
     let bias = match bias {
-        Some(bias) => Some(of(bias)?.to_kind(query.kind())),
+        Some(bias) => Some(on_gpu(bias)?.to_kind(query.kind())),
         None => None,
     };
     // Not LibTorch's own attention: on new GPUs it plans anew for every number of keys, which
@@ -74,7 +78,7 @@ pub(crate) fn attention(
 }
 
 /// What LibTorch holds of `x` on a GPU; none elsewhere.
-fn of<const D: usize>(x: &Tensor<D>) -> Option<tch::Tensor> {
+pub(crate) fn on_gpu<const D: usize>(x: &Tensor<D>) -> Option<tch::Tensor> {
     let dispatch = x.clone().into_dispatch();
     match (&dispatch.kind, dispatch.autodiff) {
         (DispatchTensorKind::LibTorch(_), DispatchAutodiffContext::Disabled) => {}
@@ -86,6 +90,25 @@ fn of<const D: usize>(x: &Tensor<D>) -> Option<tch::Tensor> {
         .device()
         .is_cuda()
         .then_some(primitive.tensor)
+}
+
+/// The projections of `model` by rows, `[out, in]` one after the other, where LibTorch has
+/// them on a GPU in bf16: what [`crate::qwen3::gpu`] reads. Their values and shapes stay, and
+/// one of them at a time takes up memory twice.
+pub fn by_rows(mut model: Qwen3) -> Qwen3 {
+    for slot in model.slots() {
+        let Slot::Projection(param) = slot else {
+            continue;
+        };
+        let Some(weight) = on_gpu(&param.val()) else {
+            continue;
+        };
+        if weight.kind() == tch::Kind::BFloat16 && !weight.tr().is_contiguous() {
+            let rows = weight.tr().contiguous();
+            *param = Param::from_tensor(tensor(rows.tr()));
+        }
+    }
+    model
 }
 
 fn tensor<const D: usize>(made: tch::Tensor) -> Tensor<D> {

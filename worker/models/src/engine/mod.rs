@@ -43,6 +43,8 @@ mod logprobs;
 mod memory;
 mod metrics;
 mod model;
+#[cfg(feature = "tch")]
+mod own_steps;
 mod paged;
 mod prefix;
 mod request;

@@ -19,7 +19,7 @@ use crate::qwen3::cpu::{CpuDecoder, Scratch};
 pub(super) fn run(mut scheduler: Scheduler<'_>, requests: &Receiver<Submitted>, shared: &Shared) {
     let mut scratch = Scratch::default();
     let mut vocabulary = Vocabulary::default();
-    let mut batches = Together::default();
+    let mut batches = Together::new(&scheduler.model.folder().config);
     let mut totals = Metrics {
         kv_budget_bytes: scheduler.budget.bytes,
         ..Metrics::default()

@@ -15,15 +15,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::lane::{ModuleLane, of_another_model};
+#[cfg(feature = "tch")]
+use super::own_steps::OwnSteps;
 use crate::device::read_f32;
 use crate::error::Result;
 use crate::lora::AdapterId;
-use crate::qwen3::{KvCache, LayerCache, Qwen3};
+use crate::qwen3::{KvCache, LayerCache, Qwen3, Qwen3Config};
 
 /// The batches of a model: one for each adapter, and one for the base.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Together {
     batches: HashMap<Option<AdapterId>, Batch>,
+    #[cfg(feature = "tch")]
+    steps: OwnSteps,
 }
 
 /// Tells apart the rows of batches.
@@ -38,6 +42,22 @@ impl Ticket {
 }
 
 impl Together {
+    /// No batches yet, of a model of the shapes `config`.
+    #[cfg_attr(
+        not(feature = "tch"),
+        expect(
+            unused_variables,
+            reason = "kernels of our own are compiled for the shapes"
+        )
+    )]
+    pub(super) fn new(config: &Qwen3Config) -> Self {
+        Self {
+            batches: HashMap::new(),
+            #[cfg(feature = "tch")]
+            steps: OwnSteps::new(config.clone()),
+        }
+    }
+
     /// Reads a token of each lane with `module`, the base's or the adapter's; the logits
     /// `[lanes × vocab]` of what follows them. Lanes of the last step with this adapter
     /// that are not among these leave the batch for good.
@@ -50,6 +70,12 @@ impl Together {
     ) -> Result<Vec<f32>> {
         let batch = self.batches.entry(adapter).or_default();
         batch.arrange(lanes)?;
+        #[cfg(feature = "tch")]
+        let logits = match adapter {
+            None => self.steps.step(batch, module, lanes, tokens),
+            Some(_) => batch.step(module, lanes, tokens),
+        };
+        #[cfg(not(feature = "tch"))]
         let logits = batch.step(module, lanes, tokens);
         if logits.is_err() {
             // What was half done is of no use to anyone.
@@ -65,11 +91,11 @@ impl Together {
 }
 
 #[derive(Debug, Default)]
-struct Batch {
+pub(super) struct Batch {
     /// Whose row it is, and the column of the row's first token.
-    rows: Vec<(Ticket, usize)>,
+    pub(super) rows: Vec<(Ticket, usize)>,
     /// `[rows, …]`
-    cache: KvCache,
+    pub(super) cache: KvCache,
     /// `[rows, 1]`, where any row starts later than the first column.
     starts: Option<Tensor<2, Int>>,
 }
@@ -130,7 +156,8 @@ impl Batch {
             .map_or_else(Device::default, |(keys, _)| keys.device())
     }
 
-    fn step(
+    /// A step by the module.
+    pub(super) fn step(
         &mut self,
         module: &Qwen3,
         lanes: &mut [&mut ModuleLane],
@@ -217,10 +244,10 @@ fn right_aligned(x: Tensor<4>, width: usize) -> Tensor<4> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qwen3::{Qwen3Config, token_ids};
+    use crate::qwen3::token_ids;
 
-    fn model() -> Qwen3 {
-        let config = Qwen3Config {
+    fn config() -> Qwen3Config {
+        Qwen3Config {
             vocab_size: 32,
             hidden_size: 16,
             intermediate_size: 24,
@@ -230,8 +257,11 @@ mod tests {
             head_dim: 8,
             initializer_range: 0.5,
             ..Qwen3Config::default()
-        };
-        Qwen3::init(&config, &Device::flex())
+        }
+    }
+
+    fn model() -> Qwen3 {
+        Qwen3::init(&config(), &Device::flex())
     }
 
     /// A lane that has read `tokens`.
@@ -252,7 +282,7 @@ mod tests {
     #[test]
     fn rows_that_come_and_go_get_what_they_would_get_alone() {
         let model = model();
-        let mut together = Together::default();
+        let mut together = Together::new(&config());
         // One of a single token, of which nothing is read before the first step.
         let mut texts = vec![vec![3, 1, 4, 1, 5, 9, 2, 6], vec![7], vec![2, 7, 1]];
         let open = |text: &[u32]| lane(&model, &text[..text.len() - 1]);
@@ -295,7 +325,7 @@ mod tests {
     #[test]
     fn a_row_that_left_cannot_come_back() {
         let model = model();
-        let mut together = Together::default();
+        let mut together = Together::new(&config());
         let (mut one, mut two) = (lane(&model, &[1, 2]), lane(&model, &[3]));
         together
             .step(None, &model, &mut [&mut one, &mut two], &[5, 6])

@@ -67,6 +67,8 @@ impl LanguageModel {
             true => Network::Cpu(Box::new(folder.load_decoder(precision)?)),
             false => {
                 let model = folder.load_model_as(&device, precision.module_dtype())?;
+                #[cfg(feature = "tch")]
+                let model = crate::torch::by_rows(model);
                 Network::Module(Box::new(model))
             }
         };

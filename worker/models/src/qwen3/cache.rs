@@ -1,5 +1,7 @@
 //! Keys and values of the tokens already seen.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use burn::tensor::Tensor;
 
 /// Tokens by which a full buffer grows at least.
@@ -9,6 +11,18 @@ const CHUNK: usize = 256;
 #[derive(Clone, Debug, Default)]
 pub struct KvCache {
     pub(crate) layers: Vec<LayerCache>,
+    generation: Generation,
+}
+
+/// A number that no other cache has had, nor this one before its buffers moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Generation(u64);
+
+impl Default for Generation {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl KvCache {
@@ -16,12 +30,60 @@ impl KvCache {
     pub fn new(num_layers: usize) -> Self {
         Self {
             layers: vec![LayerCache::default(); num_layers],
+            generation: Generation::default(),
         }
     }
 
     /// Tokens held, padding included.
     pub fn len(&self) -> usize {
         self.layers.first().map_or(0, |layer| layer.len)
+    }
+
+    /// Sequences held; none before anything is.
+    #[cfg(feature = "tch")]
+    pub(crate) fn rows(&self) -> Option<usize> {
+        let (keys, _) = self.layers.first()?.whole()?;
+        Some(keys.dims()[0])
+    }
+
+    /// Makes room for one more token, where anything is held.
+    #[cfg(feature = "tch")]
+    pub(crate) fn room_for_one(&mut self) {
+        let is_full = |layer: &LayerCache| {
+            layer
+                .whole()
+                .is_some_and(|(keys, _)| keys.dims()[2] <= layer.len)
+        };
+        // All layers are as long.
+        if !self.layers.first().is_some_and(is_full) {
+            return;
+        }
+        for layer in &mut self.layers {
+            if let Some((keys, _)) = layer.whole() {
+                let like = keys.clone().narrow(2, 0, 1);
+                layer.buffers = Some(layer.room_for(&like, 1));
+            }
+        }
+        self.moved();
+    }
+
+    /// What is the same while no buffer has moved.
+    #[cfg(feature = "tch")]
+    pub(crate) const fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// A token more stands in each layer's next column.
+    #[cfg(feature = "tch")]
+    pub fn grew(&mut self) {
+        for layer in &mut self.layers {
+            layer.len += 1;
+        }
+    }
+
+    /// Buffers may be elsewhere now.
+    pub(crate) fn moved(&mut self) {
+        self.generation = Generation::default();
     }
 
     /// Whether nothing has been appended yet.
@@ -39,6 +101,12 @@ pub struct LayerCache {
 }
 
 impl LayerCache {
+    /// The buffers, filled and empty columns.
+    #[cfg(feature = "tch")]
+    pub(crate) fn whole(&self) -> Option<(&Tensor<4>, &Tensor<4>)> {
+        self.buffers.as_ref().map(|(keys, values)| (keys, values))
+    }
+
     /// The keys and values held, each `[batch, kv_heads, len, head_dim]`.
     pub(crate) fn filled(&self) -> Option<(Tensor<4>, Tensor<4>)> {
         let (keys, values) = self.buffers.clone()?;

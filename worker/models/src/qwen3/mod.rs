@@ -8,12 +8,14 @@
 //!
 //! Read in this order: [`config`], [`rope`], [`rotary`], [`attention`], [`mlp`],
 //! [`moe`], [`layer`], [`model`]; then [`training`], parts of a layer in code of our own on the
-//! CPU, and [`cpu`], the same without tensors.
+//! CPU, [`cpu`], the same without tensors, and `gpu`, steps on a GPU in kernels of our own.
 
 pub mod attention;
 pub mod cache;
 pub mod config;
 pub mod cpu;
+#[cfg(any(test, feature = "tch"))]
+pub mod gpu;
 pub mod layer;
 pub mod mlp;
 pub mod model;

@@ -176,6 +176,9 @@ impl Qwen3 {
     ) -> Tensor<3> {
         let rotary = Rotary::new(positions, &self.frequencies);
         let mut x = self.embed_tokens.forward(input_ids);
+        if let Some(cache) = cache.as_deref_mut() {
+            cache.moved();
+        }
         for (index, layer) in self.layers.iter().enumerate() {
             let layer_cache = cache
                 .as_deref_mut()
