@@ -2,35 +2,58 @@
 //! own. The vectors are quantised the same way for the product, so that it runs
 //! on integers; a number is off by at most 1/254 of its block's largest.
 //!
-//! The scheme is that of llama.cpp's `Q8_0` with blocks of 64 in place of 32,
-//! one AVX-512 register, and f32 scales.
+//! The scheme is that of llama.cpp's `Q8_0` with blocks of 64 in place of 32 and f32
+//! scales. Rows lie in panels, as in [`super::panels`], four columns of each together:
+//!
+//! ```text
+//! a block of a panel: 64 columns of 16 rows
+//!     row 0: k k+1 k+2 k+3   row 1: k k+1 k+2 k+3   …   row 15     for k = 0, 4, … 60
+//! ```
+//!
+//! so that `vpdpbusd` adds four products to the sum of each row.
 
 use std::sync::LazyLock;
 
+use super::panels::PANEL;
 use crate::rows::{on_best, sum};
 
 /// Numbers that share a scale.
 pub(super) const BLOCK: usize = 64;
 
-/// Row-major blocks; rows are filled up with zeros to whole blocks.
+/// Columns of a row that lie together.
+const FOUR: usize = 4;
+
+/// Bytes of a panel's block.
+const PANEL_BLOCK: usize = PANEL * BLOCK;
+
+/// What is added to a weight where it is kept: `vpdpbusd` takes one operand without sign.
+const SHIFT: u8 = 128;
+
+/// `[rows, columns]`, rows filled up with zeros to whole blocks, and to whole panels.
 #[derive(Clone, Debug)]
 pub(super) struct Int8Rows {
-    values: Vec<i8>,
-    /// One a block.
+    /// Each block of each panel, the weights with [`SHIFT`] added.
+    values: Vec<u8>,
+    /// 16 for each block of each panel.
     scales: Vec<f32>,
+    rows: usize,
     columns: usize,
 }
 
-/// Input vectors, quantised for the product.
+/// Input vectors, quantised for the product, row by row.
 #[derive(Clone, Debug)]
 pub(super) struct Int8Vectors {
-    rows: Int8Rows,
-    /// `-128 ·` the sum of every four values, see `vnni`.
+    values: Vec<i8>,
+    /// One a block.
+    scales: Vec<f32>,
+    /// For each block what [`SHIFT`] adds to its sums, negated.
     corrections: Vec<i32>,
+    blocks: usize,
 }
 
 impl Int8Rows {
     /// Quantises rows of `columns` numbers.
+    #[cfg(test)]
     pub(super) fn new(rows: &[f32], columns: usize) -> Self {
         let mut all = Self::with_capacity(rows.len() / columns, columns);
         all.push(rows);
@@ -39,49 +62,74 @@ impl Int8Rows {
 
     /// No rows yet, and room for `rows` of `columns`.
     pub(super) fn with_capacity(rows: usize, columns: usize) -> Self {
-        let blocks = rows * columns.div_ceil(BLOCK);
+        let blocks = rows.div_ceil(PANEL) * columns.div_ceil(BLOCK);
         Self {
-            values: Vec::with_capacity(blocks * BLOCK),
-            scales: Vec::with_capacity(blocks),
+            values: Vec::with_capacity(blocks * PANEL_BLOCK),
+            scales: Vec::with_capacity(blocks * PANEL),
+            rows: 0,
             columns,
         }
     }
 
     /// Quantises more rows.
     pub(super) fn push(&mut self, rows: &[f32]) {
-        let (values, scales) = (self.values.len(), self.scales.len());
-        let blocks = rows.len() / self.columns * self.blocks();
-        self.values.resize(values + blocks * BLOCK, 0);
-        self.scales.resize(scales + blocks, 0.0);
-        let (values, scales) = (&mut self.values[values..], &mut self.scales[scales..]);
-        quantise(rows, self.columns, values, scales);
+        let blocks = self.blocks();
+        let (mut values, mut scales) = (vec![0; blocks * BLOCK], vec![0.0; blocks]);
+        for row in rows.chunks_exact(self.columns) {
+            let lane = self.rows % PANEL;
+            if lane == 0 {
+                self.values
+                    .resize(self.values.len() + blocks * PANEL_BLOCK, SHIFT);
+                self.scales.resize(self.scales.len() + blocks * PANEL, 0.0);
+            }
+            quantise(row, self.columns, &mut values, &mut scales);
+            let panel = self.rows / PANEL * blocks;
+            let (fours, _) = values.as_chunks::<FOUR>();
+            let places = self.values[panel * PANEL_BLOCK + lane * FOUR..].chunks_mut(PANEL * FOUR);
+            for (place, four) in places.zip(fours) {
+                for (place, value) in place.iter_mut().zip(four) {
+                    *place = (*value as u8).wrapping_add(SHIFT);
+                }
+            }
+            let places = self.scales[panel * PANEL + lane..]
+                .iter_mut()
+                .step_by(PANEL);
+            for (place, scale) in places.zip(&scales) {
+                *place = *scale;
+            }
+            self.rows += 1;
+        }
     }
 
     pub(super) fn rows(&self) -> usize {
-        self.scales.len() / self.blocks()
+        self.rows
     }
 
-    /// Bytes stored.
+    /// Bytes of the rows.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(self.values.as_slice()) + size_of_val(self.scales.as_slice())
+        self.rows * self.blocks() * (BLOCK + size_of::<f32>())
     }
 
     /// Copies row `row` into `out`.
     pub(super) fn copy_row(&self, row: usize, out: &mut [f32]) {
-        let blocks = self.blocks();
-        let values = self.values[row * blocks * BLOCK..].chunks_exact(BLOCK);
-        let scales = &self.scales[row * blocks..];
-        for ((out, values), scale) in out.chunks_mut(BLOCK).zip(values).zip(scales) {
+        let (panel, lane) = (row / PANEL * self.blocks(), row % PANEL);
+        let values = self.values[panel * PANEL_BLOCK + lane * FOUR..].chunks(PANEL * FOUR);
+        for (four, (out, values)) in out.chunks_mut(FOUR).zip(values).enumerate() {
+            let scale = self.scales[(panel + four * FOUR / BLOCK) * PANEL + lane];
             for (out, value) in out.iter_mut().zip(values) {
-                *out = f32::from(*value) * scale;
+                *out = f32::from(value.wrapping_sub(SHIFT) as i8) * scale;
             }
         }
     }
 
     /// `outputs[n·stride + r] = rows[r] · vectors[n]` for the rows `r` of `rows`,
-    /// counted from its start.
+    /// counted from its start, which begins a panel.
     ///
     /// A result does not depend on how many vectors there are.
+    ///
+    /// # Panics
+    /// When `rows` begins within a panel or ends behind the last row, the vectors have
+    /// another width, or `outputs` is too short.
     pub(super) fn products(
         &self,
         rows: std::ops::Range<usize>,
@@ -106,69 +154,93 @@ impl Int8Rows {
         stride: usize,
     ) {
         let blocks = self.blocks();
-        assert_eq!(blocks, vectors.rows.blocks(), "vectors of another width");
-        for (place, row) in rows.enumerate() {
-            let weights = Blocks::of(self, row);
+        assert_eq!(blocks, vectors.blocks, "vectors of another width");
+        let (first, end) = (rows.start, rows.end);
+        assert!(first.is_multiple_of(PANEL) && end <= self.rows);
+        let count = vectors.count();
+        let mut row = first;
+        while row < end {
+            let left = (end - row).div_ceil(PANEL);
+            // One vector alone takes four panels, so that sums do not wait for each other.
+            let panels = if count <= 2 && left >= 4 { 4 } else { 1 };
             let mut vector = 0;
-            let count = vectors.count();
             while vector < count {
-                let many = if count - vector >= 4 { 4 } else { 1 };
-                let out = vector * stride + place;
-                match many {
-                    4 => write(
-                        dots::<4>(isa, weights, vectors, vector),
-                        outputs,
-                        out,
-                        stride,
-                    ),
-                    _ => write(
-                        dots::<1>(isa, weights, vectors, vector),
-                        outputs,
-                        out,
-                        stride,
-                    ),
-                }
-                vector += many;
+                let mut write = |sums: &[[f32; PANEL]], panel: usize| {
+                    for (n, sums) in sums.iter().enumerate() {
+                        let from = row + panel * PANEL;
+                        let wide = PANEL.min(end - from);
+                        let to = (vector + n) * stride + from - first;
+                        outputs[to..][..wide].copy_from_slice(&sums[..wide]);
+                    }
+                };
+                let at = Tile {
+                    weights: self,
+                    panel: row / PANEL,
+                    vectors,
+                    vector,
+                };
+                vector += match (panels, count - vector) {
+                    (4, _) => {
+                        let sums = at.sums::<4, 1>(isa);
+                        (0..4).for_each(|panel| write(&sums[panel], panel));
+                        1
+                    }
+                    (_, 12..) => {
+                        write(&at.sums::<1, 12>(isa)[0], 0);
+                        12
+                    }
+                    (_, 4..) => {
+                        write(&at.sums::<1, 4>(isa)[0], 0);
+                        4
+                    }
+                    _ => {
+                        write(&at.sums::<1, 1>(isa)[0], 0);
+                        1
+                    }
+                };
             }
+            row += panels * PANEL;
         }
-    }
-}
-
-fn write<const N: usize>(dots: [f32; N], outputs: &mut [f32], mut place: usize, stride: usize) {
-    for dot in dots {
-        outputs[place] = dot;
-        place += stride;
     }
 }
 
 impl Int8Vectors {
     /// Quantises vectors of `columns` numbers, one after the other.
     pub(super) fn new(vectors: &[f32], columns: usize) -> Self {
-        let rows = Int8Rows::new(vectors, columns);
-        let mut corrections = vec![0; rows.values.len() / 4];
-        correct(&rows.values, &mut corrections);
-        Self { rows, corrections }
+        let blocks = columns.div_ceil(BLOCK);
+        let count = vectors.len() / columns;
+        let mut values = vec![0; count * blocks * BLOCK];
+        let mut scales = vec![0.0; count * blocks];
+        let mut corrections = vec![0; count * blocks];
+        quantise(vectors, columns, &mut values, &mut scales);
+        correct(&values, &mut corrections);
+        Self {
+            values,
+            scales,
+            corrections,
+            blocks,
+        }
     }
 
     fn count(&self) -> usize {
-        self.rows.rows()
+        self.scales.len() / self.blocks
     }
 }
 
 on_best! {
-    /// `-128 ·` the sum of every four of `values`.
+    /// What the shift of the weights adds to each block's sums, negated.
     fn correct(values: &[i8], corrections: &mut [i32]) {
-        let (fours, _) = values.as_chunks::<4>();
-        for (correction, four) in corrections.iter_mut().zip(fours) {
-            let sum: i32 = four.iter().map(|&value| i32::from(value)).sum();
-            *correction = -128 * sum;
+        let (blocks, _) = values.as_chunks::<BLOCK>();
+        for (correction, block) in corrections.iter_mut().zip(blocks) {
+            let sum: i32 = block.iter().map(|&value| i32::from(value)).sum();
+            *correction = -i32::from(SHIFT) * sum;
         }
     }
 }
 
 on_best! {
     /// Rounds rows of `columns` numbers to blocks of `values` and their `scales`; what a
-    /// block has no number for stays. A number that is not finite makes its block's scale
+    /// block has no number for is zero. A number that is not finite makes its block's scale
     /// not a number.
     fn quantise(rows: &[f32], columns: usize, values: &mut [i8], scales: &mut [f32]) {
         // Adding this rounds a small number to an integer, to nearest even, and
@@ -194,23 +266,6 @@ on_best! {
                 *value = (x * inverse + ROUND).to_bits() as i8;
             }
             *to = scale;
-        }
-    }
-}
-
-/// The blocks of one row.
-#[derive(Clone, Copy)]
-struct Blocks<'r> {
-    values: &'r [i8],
-    scales: &'r [f32],
-}
-
-impl<'r> Blocks<'r> {
-    fn of(rows: &'r Int8Rows, row: usize) -> Self {
-        let blocks = rows.blocks();
-        Self {
-            values: &rows.values[row * blocks * BLOCK..][..blocks * BLOCK],
-            scales: &rows.scales[row * blocks..][..blocks],
         }
     }
 }
@@ -243,159 +298,205 @@ fn available() -> Vec<Isa> {
 
 static ISA: LazyLock<Isa> = LazyLock::new(|| available().first().copied().unwrap_or(Isa::Portable));
 
-/// One row against the `N` vectors from `first` on.
-#[inline(always)]
-fn dots<const N: usize>(
-    isa: Isa,
-    weights: Blocks<'_>,
-    vectors: &Int8Vectors,
-    first: usize,
-) -> [f32; N] {
-    let inputs: [Blocks<'_>; N] = std::array::from_fn(|n| Blocks::of(&vectors.rows, first + n));
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Vnni => {
-            let lanes = weights.values.len() / 4;
-            let corrections: [&[i32]; N] =
-                std::array::from_fn(|n| &vectors.corrections[(first + n) * lanes..][..lanes]);
-            // SAFETY: `available` found it; all slices have the row's length.
-            unsafe { x86::vnni(weights, inputs, corrections) }
+/// Panels from `panel` on by vectors from `vector` on.
+struct Tile<'t> {
+    weights: &'t Int8Rows,
+    panel: usize,
+    vectors: &'t Int8Vectors,
+    vector: usize,
+}
+
+/// A tile's operands, each from its first block on: of weights a panel after the other, of
+/// vectors one.
+#[derive(Clone, Copy)]
+struct Operands<'t> {
+    weights: &'t [u8],
+    weight_scales: &'t [f32],
+    vectors: &'t [i8],
+    vector_scales: &'t [f32],
+    corrections: &'t [i32],
+    blocks: usize,
+}
+
+impl Tile<'_> {
+    /// The products of `P` panels with `N` vectors.
+    fn sums<const P: usize, const N: usize>(&self, isa: Isa) -> [[[f32; PANEL]; N]; P] {
+        let blocks = self.vectors.blocks;
+        let (panel, vector) = (self.panel * blocks, self.vector * blocks);
+        let operands = Operands {
+            weights: &self.weights.values[panel * PANEL_BLOCK..][..P * blocks * PANEL_BLOCK],
+            weight_scales: &self.weights.scales[panel * PANEL..][..P * blocks * PANEL],
+            vectors: &self.vectors.values[vector * BLOCK..][..N * blocks * BLOCK],
+            vector_scales: &self.vectors.scales[vector..][..N * blocks],
+            corrections: &self.vectors.corrections[vector..][..N * blocks],
+            blocks,
+        };
+        match isa {
+            // SAFETY: `available` found it; the slices are as long as `blocks` says.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Vnni => unsafe { x86::vnni(operands) },
+            // SAFETY: `available` found it; the slices are as long as `blocks` says.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { x86::avx2(operands) },
+            Isa::Portable => portable(operands),
         }
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `available` found it; all slices have the row's length.
-        Isa::Avx2 => unsafe { x86::avx2(weights, inputs) },
-        Isa::Portable => inputs.map(|input| portable(weights, input)),
     }
 }
 
-fn portable(weights: Blocks<'_>, input: Blocks<'_>) -> f32 {
-    let values = weights
-        .values
-        .chunks_exact(BLOCK)
-        .zip(input.values.chunks_exact(BLOCK));
-    let scales = weights.scales.iter().zip(input.scales);
-    values
-        .zip(scales)
-        .map(|((w, x), (w_scale, x_scale))| {
-            let terms = w.iter().zip(x).map(|(w, x)| i32::from(*w) * i32::from(*x));
-            terms.sum::<i32>() as f32 * (w_scale * x_scale)
-        })
-        .sum()
+fn portable<const P: usize, const N: usize>(all: Operands<'_>) -> [[[f32; PANEL]; N]; P] {
+    let mut sums = [[[0.0; PANEL]; N]; P];
+    for (p, sums) in sums.iter_mut().enumerate() {
+        for (n, sums) in sums.iter_mut().enumerate() {
+            for block in 0..all.blocks {
+                let panel = p * all.blocks + block;
+                let weights = &all.weights[panel * PANEL_BLOCK..][..PANEL_BLOCK];
+                let vector = n * all.blocks + block;
+                let input = &all.vectors[vector * BLOCK..][..BLOCK];
+                let mut dots = [0_i32; PANEL];
+                for (weights, input) in weights.chunks_exact(PANEL * FOUR).zip(input.chunks(FOUR)) {
+                    for (dot, weights) in dots.iter_mut().zip(weights.chunks_exact(FOUR)) {
+                        for (w, x) in weights.iter().zip(input) {
+                            *dot += i32::from(w.wrapping_sub(SHIFT) as i8) * i32::from(*x);
+                        }
+                    }
+                }
+                let scales = &all.weight_scales[panel * PANEL..][..PANEL];
+                for ((sum, dot), scale) in sums.iter_mut().zip(dots).zip(scales) {
+                    *sum += dot as f32 * (scale * all.vector_scales[vector]);
+                }
+            }
+        }
+    }
+    sums
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{BLOCK, Blocks};
+    use super::{BLOCK, FOUR, Operands, PANEL, PANEL_BLOCK, SHIFT};
 
     /// How far ahead of its use a weight is asked for.
-    const PREFETCH_BYTES: usize = 1024;
+    const PREFETCH_BYTES: usize = 2048;
 
-    /// `vpdpbusd` multiplies unsigned by signed bytes: the weights are shifted by
-    /// 128, and the accumulators start with what that adds.
-    ///
     /// # Safety
-    /// All slices must be as long as `weights` says, `corrections` a quarter.
+    /// All slices must be as long as `blocks` says.
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "indices run over registers: iterators would keep them in memory"
+    )]
     #[target_feature(enable = "avx512f,avx512vnni")]
-    pub(super) unsafe fn vnni<const N: usize>(
-        weights: Blocks<'_>,
-        inputs: [Blocks<'_>; N],
-        corrections: [&[i32]; N],
-    ) -> [f32; N] {
-        let shift = _mm512_set1_epi8(-128);
-        let mut sums = [[_mm512_setzero_ps(); 2]; N];
-        // A macro and not a variable index, which would keep the sums in memory.
-        macro_rules! add {
-            ($block:expr, $sum:literal) => {
-                // SAFETY: the block is below the number of blocks of every slice; a
-                // prefetch may be anywhere.
-                unsafe {
-                    let source = weights.values.as_ptr().add($block * BLOCK);
-                    _mm_prefetch::<_MM_HINT_T0>(source.wrapping_add(PREFETCH_BYTES));
-                    let w = _mm512_xor_si512(_mm512_loadu_si512(source.cast()), shift);
-                    let w_scale = *weights.scales.get_unchecked($block);
-                    for n in 0..N {
-                        let x = inputs[n].values.as_ptr().add($block * BLOCK);
-                        let start = corrections[n].as_ptr().add($block * BLOCK / 4);
-                        let dot = _mm512_dpbusd_epi32(
-                            _mm512_loadu_si512(start.cast()),
-                            w,
-                            _mm512_loadu_si512(x.cast()),
-                        );
-                        let scale =
-                            _mm512_set1_ps(w_scale * *inputs[n].scales.get_unchecked($block));
-                        sums[n][$sum] =
-                            _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), scale, sums[n][$sum]);
+    pub(super) unsafe fn vnni<const P: usize, const N: usize>(
+        all: Operands<'_>,
+    ) -> [[[f32; PANEL]; N]; P] {
+        let blocks = all.blocks;
+        let mut sums = [[_mm512_setzero_ps(); N]; P];
+        for block in 0..blocks {
+            // SAFETY: block and panel are below their numbers; a prefetch may be anywhere.
+            unsafe {
+                let mut dots = [[_mm512_setzero_si512(); N]; P];
+                for n in 0..N {
+                    let correction = *all.corrections.get_unchecked(n * blocks + block);
+                    for p in 0..P {
+                        dots[p][n] = _mm512_set1_epi32(correction);
                     }
                 }
-            };
-        }
-        let blocks = weights.scales.len();
-        for pair in 0..blocks / 2 {
-            add!(2 * pair, 0);
-            add!(2 * pair + 1, 1);
-        }
-        if blocks % 2 == 1 {
-            add!(blocks - 1, 0);
-        }
-        let mut dots = [0.0; N];
-        for n in 0..N {
-            dots[n] = _mm512_reduce_add_ps(_mm512_add_ps(sums[n][0], sums[n][1]));
-        }
-        dots
-    }
-
-    /// `vpmaddubsw` multiplies unsigned by signed bytes too: the signs of the
-    /// weights move to the input. Values are at most 127, so that pairs fit 16
-    /// bits.
-    ///
-    /// # Safety
-    /// All slices must be as long as `weights` says.
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2<const N: usize>(
-        weights: Blocks<'_>,
-        inputs: [Blocks<'_>; N],
-    ) -> [f32; N] {
-        let ones = _mm256_set1_epi16(1);
-        let mut sums = [_mm256_setzero_ps(); N];
-        let blocks = weights.scales.len();
-        for block in 0..blocks {
-            // SAFETY: `block` is below the number of blocks of every slice; a
-            // prefetch may be anywhere.
-            unsafe {
-                let source = weights.values.as_ptr().add(block * BLOCK);
-                _mm_prefetch::<_MM_HINT_T0>(source.wrapping_add(PREFETCH_BYTES));
-                let w = [
-                    _mm256_loadu_si256(source.cast()),
-                    _mm256_loadu_si256(source.add(32).cast()),
-                ];
-                let w_scale = *weights.scales.get_unchecked(block);
-                for n in 0..N {
-                    let x = inputs[n].values.as_ptr().add(block * BLOCK);
-                    let mut halves = [_mm256_setzero_si256(); 2];
-                    for half in 0..2 {
-                        let x = _mm256_loadu_si256(x.add(half * 32).cast());
-                        let signed = _mm256_sign_epi8(x, w[half]);
-                        let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w[half]), signed);
-                        halves[half] = _mm256_madd_epi16(pairs, ones);
+                for four in 0..BLOCK / FOUR {
+                    let mut weights = [_mm512_setzero_si512(); P];
+                    for p in 0..P {
+                        let from = (p * blocks + block) * PANEL_BLOCK + four * PANEL * FOUR;
+                        let from = all.weights.as_ptr().add(from);
+                        if N <= 4 {
+                            _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(PREFETCH_BYTES).cast());
+                        }
+                        weights[p] = _mm512_loadu_si512(from.cast());
                     }
-                    let dot = _mm256_cvtepi32_ps(_mm256_add_epi32(halves[0], halves[1]));
-                    let scale = w_scale * *inputs[n].scales.get_unchecked(block);
-                    sums[n] = _mm256_fmadd_ps(dot, _mm256_set1_ps(scale), sums[n]);
+                    for n in 0..N {
+                        let from = (n * blocks + block) * BLOCK + four * FOUR;
+                        let from = all.vectors.as_ptr().add(from).cast::<i32>();
+                        let input = _mm512_set1_epi32(from.read_unaligned());
+                        for p in 0..P {
+                            dots[p][n] = _mm512_dpbusd_epi32(dots[p][n], weights[p], input);
+                        }
+                    }
+                }
+                for p in 0..P {
+                    let scales = all.weight_scales.as_ptr().add((p * blocks + block) * PANEL);
+                    let scales = _mm512_loadu_ps(scales);
+                    for n in 0..N {
+                        let scale = *all.vector_scales.get_unchecked(n * blocks + block);
+                        let scale = _mm512_mul_ps(scales, _mm512_set1_ps(scale));
+                        let dot = _mm512_cvtepi32_ps(dots[p][n]);
+                        sums[p][n] = _mm512_fmadd_ps(dot, scale, sums[p][n]);
+                    }
                 }
             }
         }
-        let mut dots = [0.0; N];
-        for n in 0..N {
-            let four = _mm_add_ps(
-                _mm256_castps256_ps128(sums[n]),
-                _mm256_extractf128_ps::<1>(sums[n]),
-            );
-            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-            dots[n] = _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)));
+        let mut out = [[[0.0; PANEL]; N]; P];
+        for p in 0..P {
+            for n in 0..N {
+                // SAFETY: a row of `out` has 16 numbers.
+                unsafe { _mm512_storeu_ps(out[p][n].as_mut_ptr(), sums[p][n]) };
+            }
         }
-        dots
+        out
+    }
+
+    /// `vpmaddubsw` multiplies unsigned by signed bytes too, but adds pairs in 16 bits: the
+    /// weights lose their shift, and their signs move to the input. Values are at most 127,
+    /// so that pairs fit.
+    ///
+    /// # Safety
+    /// All slices must be as long as `blocks` says.
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) unsafe fn avx2<const P: usize, const N: usize>(
+        all: Operands<'_>,
+    ) -> [[[f32; PANEL]; N]; P] {
+        const HALF: usize = PANEL / 2;
+        let blocks = all.blocks;
+        let (ones, shift) = (_mm256_set1_epi16(1), _mm256_set1_epi8(SHIFT as i8));
+        let mut out = [[[0.0; PANEL]; N]; P];
+        for p in 0..P {
+            for half in 0..2 {
+                let mut sums = [_mm256_setzero_ps(); N];
+                for block in 0..blocks {
+                    let panel = p * blocks + block;
+                    // SAFETY: block and panel are below their numbers; a prefetch may be
+                    // anywhere.
+                    unsafe {
+                        let mut dots = [_mm256_setzero_si256(); N];
+                        for four in 0..BLOCK / FOUR {
+                            let from = panel * PANEL_BLOCK + (four * PANEL + half * HALF) * FOUR;
+                            let from = all.weights.as_ptr().add(from);
+                            _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(PREFETCH_BYTES).cast());
+                            let w = _mm256_loadu_si256(from.cast());
+                            let w = _mm256_xor_si256(w, shift);
+                            for n in 0..N {
+                                let from = (n * blocks + block) * BLOCK + four * FOUR;
+                                let from = all.vectors.as_ptr().add(from).cast::<i32>();
+                                let x = _mm256_set1_epi32(from.read_unaligned());
+                                let signed = _mm256_sign_epi8(x, w);
+                                let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), signed);
+                                let sums = _mm256_madd_epi16(pairs, ones);
+                                dots[n] = _mm256_add_epi32(dots[n], sums);
+                            }
+                        }
+                        let scales = all.weight_scales.as_ptr().add(panel * PANEL + half * HALF);
+                        let scales = _mm256_loadu_ps(scales);
+                        for n in 0..N {
+                            let scale = *all.vector_scales.get_unchecked(n * blocks + block);
+                            let scale = _mm256_mul_ps(scales, _mm256_set1_ps(scale));
+                            sums[n] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[n]), scale, sums[n]);
+                        }
+                    }
+                }
+                for n in 0..N {
+                    // SAFETY: a row of `out` has 16 numbers.
+                    unsafe { _mm256_storeu_ps(out[p][n].as_mut_ptr().add(half * HALF), sums[n]) };
+                }
+            }
+        }
+        out
     }
 }
 
@@ -411,6 +512,19 @@ mod tests {
                 (state >> 8) as f32 / (1 << 23) as f32 - 1.0
             })
             .collect()
+    }
+
+    impl Int8Vectors {
+        /// Copies vector `n` into `out`.
+        fn copy(&self, n: usize, out: &mut [f32]) {
+            let values = self.values[n * self.blocks * BLOCK..].chunks(BLOCK);
+            let scales = &self.scales[n * self.blocks..];
+            for ((out, values), scale) in out.chunks_mut(BLOCK).zip(values).zip(scales) {
+                for (out, value) in out.iter_mut().zip(values) {
+                    *out = f32::from(*value) * scale;
+                }
+            }
+        }
     }
 
     #[test]
@@ -438,7 +552,13 @@ mod tests {
     #[test]
     fn every_instruction_set_gives_the_exact_product_of_the_rounded_numbers() {
         for isa in available() {
-            for (rows, columns, vectors) in [(1, 1, 1), (7, 33, 2), (3, 64, 5), (6, 130, 9)] {
+            for (rows, columns, vectors) in [
+                (1, 1, 1),
+                (7, 33, 2),
+                (70, 64, 1),
+                (33, 64, 5),
+                (150, 130, 29),
+            ] {
                 let weights = numbers(rows * columns, 3);
                 let inputs = numbers(vectors * columns, 7);
                 let matrix = Int8Rows::new(&weights, columns);
@@ -449,7 +569,7 @@ mod tests {
                 for n in 0..vectors {
                     for r in 0..rows {
                         matrix.copy_row(r, &mut w);
-                        quantised.rows.copy_row(n, &mut x);
+                        quantised.copy(n, &mut x);
                         let terms = w.iter().zip(&x);
                         let exact: f64 = terms.map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
                         let got = f64::from(outputs[n * rows + r]);

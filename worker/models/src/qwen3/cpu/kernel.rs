@@ -18,7 +18,7 @@ pub(crate) enum Isa {
 }
 
 /// Those that this machine has, the best first.
-fn available() -> Vec<Isa> {
+pub(super) fn available() -> Vec<Isa> {
     let mut sets = Vec::new();
     #[cfg(target_arch = "x86_64")]
     {

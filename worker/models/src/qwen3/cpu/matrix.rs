@@ -1,4 +1,4 @@
-//! A weight matrix by rows, and its product with a few vectors.
+//! A weight matrix in one of three kinds of numbers, and its product with vectors.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use burn::tensor::DType;
 use half::bf16;
 
 use super::int8::{Int8Rows, Int8Vectors};
-use super::kernel::products;
+use super::panels::{PANEL, Panels};
 use super::team;
 
 /// Multiplications below which one thread is faster than two.
@@ -55,7 +55,7 @@ impl Precision {
     }
 }
 
-/// `[rows, columns]`, row-major.
+/// `[rows, columns]`.
 #[derive(Clone, Debug)]
 pub(super) struct Matrix {
     rows: usize,
@@ -65,8 +65,8 @@ pub(super) struct Matrix {
 
 #[derive(Clone, Debug)]
 enum Values {
-    F32(Vec<f32>),
-    Bf16(Vec<bf16>),
+    F32(Panels<f32>),
+    Bf16(Panels<bf16>),
     Int8(Int8Rows),
 }
 
@@ -82,7 +82,9 @@ impl MatrixBuilder {
     pub(super) fn new(rows: usize, columns: usize, precision: Precision) -> Self {
         let values = match precision {
             Precision::Int8 => Values::Int8(Int8Rows::with_capacity(rows, columns)),
-            Precision::Exact | Precision::Bf16 => Values::Bf16(Vec::with_capacity(rows * columns)),
+            Precision::Exact | Precision::Bf16 => {
+                Values::Bf16(Panels::with_capacity(rows, columns))
+            }
         };
         Self {
             columns,
@@ -96,25 +98,23 @@ impl MatrixBuilder {
     /// result.
     pub(super) fn push(&mut self, rows: &[f32]) {
         let is_bf16 = |value: &f32| bf16::from_f32(*value).to_f32().to_bits() == value.to_bits();
-        if let Values::Bf16(halves) = &mut self.values
+        if let Values::Bf16(halves) = &self.values
             && self.precision == Precision::Exact
             && !rows.iter().all(is_bf16)
         {
-            let mut floats = Vec::with_capacity(halves.capacity());
-            floats.extend(halves.iter().map(|half| half.to_f32()));
-            self.values = Values::F32(floats);
+            self.values = Values::F32(halves.map(bf16::to_f32));
         }
         match &mut self.values {
-            Values::F32(values) => values.extend_from_slice(rows),
-            Values::Bf16(values) => values.extend(rows.iter().map(|&x| bf16::from_f32(x))),
+            Values::F32(values) => values.push(rows, |x| x),
+            Values::Bf16(values) => values.push(rows, bf16::from_f32),
             Values::Int8(values) => values.push(rows),
         }
     }
 
     pub(super) fn finish(self) -> Matrix {
         let rows = match &self.values {
-            Values::F32(values) => values.len() / self.columns,
-            Values::Bf16(values) => values.len() / self.columns,
+            Values::F32(values) => values.rows(),
+            Values::Bf16(values) => values.rows(),
             Values::Int8(values) => values.rows(),
         };
         Matrix {
@@ -144,22 +144,17 @@ impl Matrix {
     /// Bytes of the stored weights.
     pub(super) fn bytes(&self) -> usize {
         match &self.values {
-            Values::F32(values) => size_of_val(values.as_slice()),
-            Values::Bf16(values) => size_of_val(values.as_slice()),
+            Values::F32(values) => values.bytes(),
+            Values::Bf16(values) => values.bytes(),
             Values::Int8(values) => values.bytes(),
         }
     }
 
     /// Copies row `row` into `out`.
     pub(super) fn copy_row(&self, row: usize, out: &mut [f32]) {
-        let range = row * self.columns..(row + 1) * self.columns;
         match &self.values {
-            Values::F32(values) => out.copy_from_slice(&values[range]),
-            Values::Bf16(values) => {
-                for (out, value) in out.iter_mut().zip(&values[range]) {
-                    *out = value.to_f32();
-                }
-            }
+            Values::F32(values) => values.copy_row(row, out),
+            Values::Bf16(values) => values.copy_row(row, out),
             Values::Int8(values) => values.copy_row(row, out),
         }
     }
@@ -172,15 +167,13 @@ impl Matrix {
         match &self.values {
             Values::F32(values) => {
                 share_rows(rows, columns, vectors, outputs, |rows, out, stride| {
-                    let weights = &values[rows.start * columns..rows.end * columns];
-                    products(weights, inputs, columns, out, stride);
-                })
+                    values.products(rows, inputs, out, stride);
+                });
             }
             Values::Bf16(values) => {
                 share_rows(rows, columns, vectors, outputs, |rows, out, stride| {
-                    let weights = &values[rows.start * columns..rows.end * columns];
-                    products(weights, inputs, columns, out, stride);
-                })
+                    values.products(rows, inputs, out, stride);
+                });
             }
             Values::Int8(values) => {
                 let inputs = Int8Vectors::new(inputs, columns);
@@ -192,7 +185,7 @@ impl Matrix {
     }
 }
 
-/// Calls `run(range, out, stride)` for ranges that cover `rows`, on several
+/// Calls `run(range, out, stride)` for ranges that cover `rows` and begin a panel, on several
 /// threads where that is worth while; it writes the product of row
 /// `range.start + r` with vector `n` to `out[n·stride + r]`.
 fn share_rows(
@@ -208,7 +201,7 @@ fn share_rows(
         return;
     }
     // Two shares a thread, so that a thread that starts late is waited for less.
-    let share = rows.div_ceil(threads * 2);
+    let share = rows.div_ceil(threads * 2).next_multiple_of(PANEL);
     let range = |number: usize| number * share..((number + 1) * share).min(rows);
     if vectors == 1 {
         team::each_part(outputs, share, |number, out| run(range(number), out, share));
@@ -247,7 +240,9 @@ mod tests {
             let weights = ramp(rows * columns);
             let inputs = ramp(vectors * columns);
             let mut alone = vec![0.0; vectors * rows];
-            products(&weights, &inputs, columns, &mut alone, rows);
+            let mut panels = Panels::with_capacity(rows, columns);
+            panels.push(&weights, |x| x);
+            panels.products(0..rows, &inputs, &mut alone, rows);
             let mut shared = vec![0.0; vectors * rows];
             let matrix = Matrix::of(&weights, columns, Precision::Exact);
             assert!(rows * columns > PARALLEL_WORK);

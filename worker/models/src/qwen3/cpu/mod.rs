@@ -3,7 +3,7 @@
 //!
 //! A decode step reads every weight once for a handful of multiplications each:
 //! it is bound by memory traffic, and for small models by the cost of
-//! dispatching tensor operations. Here the weights lie row by row (`[out, in]`)
+//! dispatching tensor operations. Here the weights lie in panels of rows (`panels`)
 //! in as few matrices as possible (query, key and value are one, gate and up
 //! another), as bf16 when that loses nothing or as int8 when asked ([`Precision`]),
 //! and a step is a fixed sequence of matrix-vector products over reused buffers.
@@ -26,6 +26,7 @@ mod int8;
 pub(crate) mod kernel;
 mod low_rank;
 mod matrix;
+mod panels;
 mod pass;
 mod pictures;
 mod rotation;

@@ -1,0 +1,350 @@
+//! Weight matrices in panels of rows, and their products with vectors.
+//!
+//! ```text
+//! a panel: 16 rows side by side      w[0][k] w[1][k] … w[15][k]   for each column k
+//! ```
+//!
+//! A register holds a column of a panel, so that a product is a register times one number of
+//! the vector, and each output has a sum of its own that takes the columns in their order:
+//! nothing is added across lanes, and what an output gets does not depend on how many
+//! vectors, or which other rows, are multiplied with it. With many vectors this is the inner
+//! loop of a matrix product (Goto and van de Geijn, *Anatomy of High-Performance Matrix
+//! Multiplication*, 2008); with one it streams the weights through once.
+
+use super::kernel::{ISA, Isa};
+#[cfg(target_arch = "x86_64")]
+use super::simd::x86::{Avx2, Avx512};
+use super::simd::{Baseline, Simd, Stored};
+
+/// Rows of a panel.
+pub(super) const PANEL: usize = 16;
+
+/// Panels that are multiplied at the same time at most.
+const MOST: usize = 4;
+
+/// How far ahead of its use a weight is asked for, where each is used few times.
+const PREFETCH_BYTES: usize = 1024;
+
+/// `[rows, columns]` in panels; the last is filled up with zeros.
+#[derive(Clone, Debug)]
+pub(super) struct Panels<W> {
+    values: Vec<W>,
+    rows: usize,
+    columns: usize,
+}
+
+impl<W: Stored> Panels<W> {
+    /// No rows yet, and room for `rows` of `columns`.
+    pub(super) fn with_capacity(rows: usize, columns: usize) -> Self {
+        Self {
+            values: Vec::with_capacity(rows.next_multiple_of(PANEL) * columns),
+            rows: 0,
+            columns,
+        }
+    }
+
+    /// Takes more rows, each number as `of` has it.
+    pub(super) fn push(&mut self, rows: &[f32], of: impl Fn(f32) -> W) {
+        for row in rows.chunks_exact(self.columns) {
+            let lane = self.rows % PANEL;
+            if lane == 0 {
+                let panel = PANEL * self.columns;
+                self.values.resize(self.values.len() + panel, of(0.0));
+            }
+            let panel = self.rows / PANEL * PANEL * self.columns;
+            let places = self.values[panel + lane..].iter_mut().step_by(PANEL);
+            for (place, x) in places.zip(row) {
+                *place = of(*x);
+            }
+            self.rows += 1;
+        }
+    }
+
+    /// The same numbers, stored as `of` has them.
+    pub(super) fn map<T: Stored>(&self, of: impl Fn(W) -> T) -> Panels<T> {
+        let mut values = Vec::with_capacity(self.values.capacity());
+        values.extend(self.values.iter().map(|value| of(*value)));
+        Panels {
+            values,
+            rows: self.rows,
+            columns: self.columns,
+        }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Bytes of the rows.
+    pub(super) fn bytes(&self) -> usize {
+        self.rows * self.columns * size_of::<W>()
+    }
+
+    /// Copies row `row` into `out`.
+    pub(super) fn copy_row(&self, row: usize, out: &mut [f32]) {
+        let from = row / PANEL * PANEL * self.columns + row % PANEL;
+        let values = self.values[from..].iter().step_by(PANEL);
+        for (out, value) in out.iter_mut().zip(values) {
+            *out = value.value();
+        }
+    }
+
+    /// `outputs[n·stride + r] = rows[r] · inputs[n]` for the rows `r` of `rows`, counted
+    /// from its start, which begins a panel, and the vectors `n` of `inputs`.
+    ///
+    /// # Panics
+    /// When `rows` begins within a panel or ends behind the last row, and when `outputs` is
+    /// too short for the last vector's rows.
+    pub(super) fn products(
+        &self,
+        rows: std::ops::Range<usize>,
+        inputs: &[f32],
+        outputs: &mut [f32],
+        stride: usize,
+    ) {
+        self.products_on(*ISA, rows, inputs, outputs, stride);
+    }
+
+    fn products_on(
+        &self,
+        isa: Isa,
+        rows: std::ops::Range<usize>,
+        inputs: &[f32],
+        outputs: &mut [f32],
+        stride: usize,
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        fn avx512<W: Stored>(work: Work<'_, W>) {
+            // SAFETY: this function has the instruction set.
+            unsafe { work.run::<Avx512, 1>() }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2<W: Stored>(work: Work<'_, W>) {
+            // SAFETY: this function has the instruction set.
+            unsafe { work.run::<Avx2, 2>() }
+        }
+        let (first, count) = (rows.start, rows.len());
+        assert!(first.is_multiple_of(PANEL) && rows.end <= self.rows);
+        let vectors = inputs.len() / self.columns;
+        assert!(vectors == 0 || outputs.len() >= (vectors - 1) * stride + count);
+        let work = Work {
+            panels: &self.values[first * self.columns..],
+            rows: count,
+            columns: self.columns,
+            inputs: &inputs[..vectors * self.columns],
+            outputs,
+            stride,
+        };
+        match isa {
+            // SAFETY: it was found on this machine.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { avx512(work) },
+            // SAFETY: it was found on this machine.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { avx2(work) },
+            // SAFETY: arrays are always there.
+            Isa::Baseline => unsafe { work.run::<Baseline, 4>() },
+        }
+    }
+}
+
+/// Rows by vectors.
+struct Work<'w, W> {
+    /// From the first row's panel on.
+    panels: &'w [W],
+    rows: usize,
+    columns: usize,
+    inputs: &'w [f32],
+    outputs: &'w mut [f32],
+    stride: usize,
+}
+
+impl<W: Stored> Work<'_, W> {
+    /// Panels one after the other, each against all vectors while it is in the cache; as
+    /// many of both at a time as leave all sums in registers. A panel is `R` registers.
+    ///
+    /// # Safety
+    /// The instruction set must be present.
+    #[inline(always)]
+    unsafe fn run<S: Simd, const R: usize>(mut self) {
+        let vectors = self.inputs.len() / self.columns;
+        let mut row = 0;
+        while row < self.rows {
+            let left = (self.rows - row).div_ceil(PANEL);
+            let mut done = 0;
+            // Few vectors take more panels, so that there are sums to add to while others wait.
+            let panels = match vectors {
+                1 | 2 if R == 1 && left >= 4 => 4,
+                1 if R == 2 && left >= 4 => 4,
+                _ if R == 1 && left >= 2 => 2,
+                _ => 1,
+            };
+            while done < vectors {
+                let place = (row, done);
+                // SAFETY: the caller promises the instruction set; there are as many
+                // panels and vectors.
+                done += unsafe {
+                    match (R, panels, vectors - done) {
+                        (1, 4, 2) => self.tile::<S, 4, 2, R>(place),
+                        (1 | 2, 4, _) => self.tile::<S, 4, 1, R>(place),
+                        (1, 2, 12..) => self.tile::<S, 2, 12, R>(place),
+                        (1, 2, 8..) => self.tile::<S, 2, 8, R>(place),
+                        (1, 2, 4..) => self.tile::<S, 2, 4, R>(place),
+                        (1, 2, 2..) => self.tile::<S, 2, 2, R>(place),
+                        (1, 2, _) => self.tile::<S, 2, 1, R>(place),
+                        (1, _, 12..) => self.tile::<S, 1, 12, R>(place),
+                        (1, _, 8..) => self.tile::<S, 1, 8, R>(place),
+                        (2, _, 6..) => self.tile::<S, 1, 6, R>(place),
+                        (1 | 2, _, 4..) => self.tile::<S, 1, 4, R>(place),
+                        (_, _, 2..) => self.tile::<S, 1, 2, R>(place),
+                        _ => self.tile::<S, 1, 1, R>(place),
+                    }
+                };
+            }
+            row += panels * PANEL;
+        }
+    }
+
+    /// `P` panels from row `row` on by `N` vectors from `vector` on; returns `N`.
+    ///
+    /// # Safety
+    /// The instruction set must be present, and as many panels and vectors.
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "indices run over registers: iterators would keep them in memory"
+    )]
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const P: usize, const N: usize, const R: usize>(
+        &mut self,
+        (row, vector): (usize, usize),
+    ) -> usize {
+        let columns = self.columns;
+        let panels = self.panels[row * columns..][..P * PANEL * columns].as_ptr();
+        let inputs = self.inputs[vector * columns..][..N * columns].as_ptr();
+        // SAFETY: the caller promises the instruction set; all loads are within the two
+        // slices above, and a prefetch may be anywhere.
+        let sums = unsafe {
+            let mut sums = [[[S::zero(); R]; N]; P];
+            // Where the panels end, those of the next tile are what will be used.
+            let ahead = PREFETCH_BYTES / size_of::<W>();
+            let tail = columns.saturating_sub(ahead / PANEL);
+            for k in 0..columns {
+                let jump = if k < tail {
+                    0
+                } else {
+                    (P - 1) * columns * PANEL
+                };
+                let mut weights = [[S::zero(); R]; P];
+                for p in 0..P {
+                    let from = panels.add((p * columns + k) * PANEL);
+                    if N <= 8 {
+                        S::prefetch(from.wrapping_add(ahead + jump).cast());
+                    }
+                    for r in 0..R {
+                        weights[p][r] = W::load::<S>(from.add(r * S::LANES));
+                    }
+                }
+                for n in 0..N {
+                    let input = S::splat(*inputs.add(n * columns + k));
+                    for p in 0..P {
+                        for r in 0..R {
+                            sums[p][n][r] = S::mul_add(weights[p][r], input, sums[p][n][r]);
+                        }
+                    }
+                }
+            }
+            sums
+        };
+        for n in 0..N {
+            let mut out = [0.0; MOST * PANEL];
+            for p in 0..P {
+                for r in 0..R {
+                    // SAFETY: `out` has room for as many panels as `P` is at most.
+                    unsafe {
+                        let to = out.as_mut_ptr().add(p * PANEL + r * S::LANES);
+                        S::store(to, sums[p][n][r]);
+                    }
+                }
+            }
+            let count = (P * PANEL).min(self.rows - row);
+            let to = (vector + n) * self.stride + row;
+            self.outputs[to..][..count].copy_from_slice(&out[..count]);
+        }
+        N
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use half::bf16;
+
+    use super::super::kernel::available;
+    use super::*;
+
+    fn numbers(count: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12_345);
+        (0..count)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                bf16::from_f32((state >> 8) as f32 / (1 << 23) as f32 - 1.0).to_f32()
+            })
+            .collect()
+    }
+
+    fn panels<W: Stored>(rows: &[f32], columns: usize, of: impl Fn(f32) -> W) -> Panels<W> {
+        let mut panels = Panels::with_capacity(rows.len() / columns, columns);
+        // In parts that do not end with a panel.
+        for part in rows.chunks(5 * columns) {
+            panels.push(part, &of);
+        }
+        panels
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_product_and_the_same_in_company() {
+        for (rows, columns) in [(1, 1), (16, 40), (37, 33), (150, 130)] {
+            let weights = numbers(rows * columns, 3);
+            let floats = panels(&weights, columns, |x| x);
+            let halves = panels(&weights, columns, bf16::from_f32);
+            assert_eq!((floats.rows(), halves.rows()), (rows, rows));
+            let mut copied = vec![f32::NAN; columns];
+            halves.copy_row(rows - 1, &mut copied);
+            assert_eq!(copied, weights[(rows - 1) * columns..]);
+            let inputs = numbers(27 * columns, 7);
+            for isa in available() {
+                let stride = rows + 3;
+                let mut alone = vec![f32::NAN; 27 * stride];
+                for (n, input) in inputs.chunks(columns).enumerate() {
+                    floats.products_on(isa, 0..rows, input, &mut alone[n * stride..], stride);
+                }
+                for n in 0..27 {
+                    for r in 0..rows {
+                        let row = &weights[r * columns..][..columns];
+                        let input = &inputs[n * columns..][..columns];
+                        let terms = row.iter().zip(input);
+                        let exact: f64 = terms.map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+                        let got = f64::from(alone[n * stride + r]);
+                        assert!((got - exact).abs() < 1e-5, "{isa:?} row {r}: {got} {exact}");
+                    }
+                }
+                for count in [1, 2, 3, 5, 7, 8, 13, 27] {
+                    let mut all = vec![f32::NAN; count * stride];
+                    let some = &inputs[..count * columns];
+                    halves.products_on(isa, 0..rows, some, &mut all, stride);
+                    for n in 0..count {
+                        let places = n * stride..n * stride + rows;
+                        assert_eq!(all[places.clone()], alone[places], "{isa:?} {count}");
+                    }
+                }
+                // A part that begins with the second panel.
+                if rows > PANEL {
+                    let mut part = vec![f32::NAN; rows - PANEL];
+                    floats.products_on(isa, PANEL..rows, &inputs[..columns], &mut part, 0);
+                    assert_eq!(part, alone[PANEL..rows]);
+                }
+            }
+        }
+    }
+}
