@@ -5,9 +5,12 @@
     python infra/bench/gpu.py picture target/release/examples/bench_device
 
 `decode`: Qwen3-4B in bf16, tokens a second and the share of the time in which the weights
-can be read once at the memory's measured bandwidth. `picture`: seconds a step of
-Qwen-Image's transformer (20 B, 60 blocks; `--layers` for fewer). Prints Markdown tables,
-and at once each figure as it comes. Needs PyTorch with CUDA, `transformers`, `diffusers`.
+can be read once at the memory's measured bandwidth; beside the library also in kernels of
+our own (`kernels:libtorch:cuda:0:bf16`), whose first step is compared with the library's:
+`difference` is what its logits differ by, root mean square over root mean square.
+`picture`: seconds a step of Qwen-Image's transformer (20 B, 60 blocks; `--layers` for
+fewer). Prints Markdown tables, and at once each figure as it comes. Needs PyTorch with
+CUDA, `transformers`, `diffusers`.
 """
 
 import argparse

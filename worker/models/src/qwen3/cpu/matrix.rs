@@ -1,5 +1,6 @@
 //! A weight matrix in one of three kinds of numbers, and its product with vectors.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use burn::tensor::DType;
@@ -209,18 +210,25 @@ fn share_rows(
     }
     // With several vectors a share's outputs are strided: each share fills a
     // block of its own, which is copied to its place.
-    let mut blocks = vec![0.0; rows * vectors];
+    let mut blocks = BLOCKS.take();
+    blocks.resize(rows * vectors, 0.0);
     team::each_part(&mut blocks, share * vectors, |number, block| {
         let range = range(number);
         let stride = range.len();
         run(range, block, stride);
     });
-    for (number, block) in blocks.chunks(share * vectors).enumerate() {
-        let width = block.len() / vectors;
-        for (n, part) in block.chunks_exact(width).enumerate() {
-            outputs[n * rows + number * share..][..width].copy_from_slice(part);
+    team::each_part(outputs, rows, |n, outputs| {
+        let blocks = blocks.chunks(share * vectors);
+        for (block, outputs) in blocks.zip(outputs.chunks_mut(share)) {
+            outputs.copy_from_slice(&block[n * outputs.len()..][..outputs.len()]);
         }
-    }
+    });
+    BLOCKS.set(blocks);
+}
+
+thread_local! {
+    /// Memory of [`share_rows`], which fills all that it reads.
+    static BLOCKS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
 #[cfg(test)]

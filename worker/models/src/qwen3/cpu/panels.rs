@@ -270,7 +270,11 @@ impl<W: Stored> Work<'_, W> {
             }
             let count = (P * PANEL).min(self.rows - row);
             let to = (vector + n) * self.stride + row;
-            self.outputs[to..][..count].copy_from_slice(&out[..count]);
+            match count == P * PANEL {
+                // Of a length that the compiler knows: in registers.
+                true => self.outputs[to..][..P * PANEL].copy_from_slice(&out[..P * PANEL]),
+                false => self.outputs[to..][..count].copy_from_slice(&out[..count]),
+            }
         }
         N
     }

@@ -328,24 +328,30 @@ impl Layer {
             changes.add(&scratch.normed, &mut scratch.qkv, start, buffers);
         }
 
-        let projected = scratch.qkv.chunks_exact_mut(self.qkv.rows());
-        for ((projected, row), rotation) in projected.zip(place.rows).zip(rotations) {
-            let (queries, rest) = projected.split_at_mut(query_width);
-            let (keys, values) = rest.split_at_mut(key_width);
-            if let Some(norms) = &self.head_norms {
-                for query in queries.chunks_exact_mut(head_dim) {
-                    rms_norm(query, &norms.query, eps);
+        let width = self.qkv.rows();
+        by_rows(&mut scratch.qkv, width, |first, projected| {
+            let rows = projected.chunks_exact_mut(width);
+            for (projected, rotation) in rows.zip(&rotations[first..]) {
+                let (queries, rest) = projected.split_at_mut(query_width);
+                let keys = &mut rest[..key_width];
+                if let Some(norms) = &self.head_norms {
+                    for query in queries.chunks_exact_mut(head_dim) {
+                        rms_norm(query, &norms.query, eps);
+                    }
+                    for key in keys.chunks_exact_mut(head_dim) {
+                        rms_norm(key, &norms.key, eps);
+                    }
                 }
-                for key in keys.chunks_exact_mut(head_dim) {
-                    rms_norm(key, &norms.key, eps);
+                for head in queries.chunks_exact_mut(head_dim) {
+                    rotation.apply(head);
+                }
+                for head in keys.chunks_exact_mut(head_dim) {
+                    rotation.apply(head);
                 }
             }
-            for head in queries.chunks_exact_mut(head_dim) {
-                rotation.apply(head);
-            }
-            for head in keys.chunks_exact_mut(head_dim) {
-                rotation.apply(head);
-            }
+        });
+        for (projected, row) in scratch.qkv.chunks_exact(width).zip(place.rows) {
+            let (keys, values) = projected[query_width..].split_at(key_width);
             caches[row.sequence].write(place.index, row.position, keys, values);
         }
     }
@@ -404,11 +410,24 @@ impl Scratch {
     }
 }
 
-fn rms_norm_rows(rows: &[f32], scale: &[f32], eps: f64, out: &mut [f32]) {
-    out.copy_from_slice(rows);
-    for row in out.chunks_exact_mut(scale.len()) {
-        rms_norm(row, scale, eps);
+/// Calls `work(first, part)` for parts of a few rows of `width`, on several threads where
+/// there are many; `first` is the number of a part's first row.
+fn by_rows(rows: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    const FEW: usize = 8;
+    match rows.len() <= FEW * width {
+        true => work(0, rows),
+        false => team::each_part(rows, FEW * width, |part, rows| work(part * FEW, rows)),
     }
+}
+
+fn rms_norm_rows(rows: &[f32], scale: &[f32], eps: f64, out: &mut [f32]) {
+    let width = scale.len();
+    by_rows(out, width, |first, out| {
+        out.copy_from_slice(&rows[first * width..][..out.len()]);
+        for row in out.chunks_exact_mut(width) {
+            rms_norm(row, scale, eps);
+        }
+    });
 }
 
 on_best! {

@@ -18,6 +18,8 @@ mod emulated;
 mod machine;
 mod shape;
 mod step;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "tch")]
 mod torch;
 

@@ -64,14 +64,15 @@ pub(crate) struct Row {
 
 /// Steps of a model on a machine.
 pub(super) struct Steps<M: Machine> {
-    machine: M,
+    pub(super) machine: M,
     shape: Shape,
     weights: Addresses,
     frequencies: Frequencies,
     /// By the rows that they are for.
     kernels: BTreeMap<usize, M::Kernels>,
     buffers: Buffers<M::Memory>,
-    least_split: usize,
+    /// Columns of a block of attention at least.
+    pub(super) least_split: usize,
 }
 
 struct Buffers<T> {
@@ -292,7 +293,3 @@ impl<M: Machine> Steps<M> {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;

@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use burn::tensor::{Device, Tensor, TensorData};
 use half::bf16;
 
-use super::super::emulated::{Emulated, Guarded};
-use super::*;
+use super::emulated::{Emulated, Guarded};
+use super::machine::Kernel;
+use super::shape::Shape;
+use super::step::{Addresses, CacheAddresses, LayerAddresses, Row, Steps};
 use crate::load::transpose;
 use crate::qwen3::cpu::{CpuDecoder, Scratch, SequenceCache};
+use crate::qwen3::rotary::Frequencies;
 use crate::qwen3::weights::{Slot, weight_specs};
 use crate::qwen3::{Qwen3, Qwen3Config};
 
