@@ -1,4 +1,8 @@
 //! Tiles of eight-bit products, by instruction set.
+#![expect(
+    clippy::needless_range_loop,
+    reason = "indices run over registers: iterators would keep them in memory"
+)]
 
 use std::arch::x86_64::*;
 
@@ -7,12 +11,10 @@ use super::{BLOCK, FOUR, Operands, PANEL, PANEL_BLOCK, SHIFT};
 /// How far ahead of its use a weight is asked for.
 const PREFETCH_BYTES: usize = 2048;
 
+/// `vpdpbusd` adds four products of unsigned by signed bytes to a sum of 32 bits.
+///
 /// # Safety
 /// All slices must be as long as `blocks` says.
-#[expect(
-    clippy::needless_range_loop,
-    reason = "indices run over registers: iterators would keep them in memory"
-)]
 #[target_feature(enable = "avx512f,avx512vnni")]
 pub(super) unsafe fn vnni<const P: usize, const N: usize>(
     all: Operands<'_>,
