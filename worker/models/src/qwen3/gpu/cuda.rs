@@ -7,7 +7,7 @@ use std::ptr;
 
 use cudarc::driver::sys::{CUdevice, CUdevice_attribute, CUdeviceptr, CUfunction, CUmodule};
 use cudarc::driver::{DriverError, result, sys};
-use cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
+use cudarc::nvrtc::{self, CompileError, CompileOptions, compile_ptx_with_opts};
 
 use super::arguments::Arguments;
 use super::machine::{KERNELS, Kernel, Machine, SOURCE};
@@ -47,8 +47,20 @@ impl Cuda {
     /// The GPU of this number.
     ///
     /// # Errors
-    /// [`ModelError::Device`] when there is none, or no driver.
+    /// [`ModelError::Device`] when there is none, no driver or no NVRTC.
     pub(super) fn new(ordinal: usize) -> Result<Self> {
+        // Asked first: a library that is not there would be a panic.
+        // SAFETY: both only look for their library.
+        let (driver, compiler) =
+            unsafe { (sys::is_culib_present(), nvrtc::sys::is_culib_present()) };
+        for (is_there, name) in [(driver, "libcuda"), (compiler, "libnvrtc")] {
+            if !is_there {
+                return Err(ModelError::Device {
+                    name: format!("cuda:{ordinal}"),
+                    reason: format!("{name} was not found on the library path"),
+                });
+            }
+        }
         let opened = || {
             result::init()?;
             let device = result::device::get(ordinal as i32)?;
