@@ -163,7 +163,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["decode", "picture", "bandwidth"])
     parser.add_argument("binary", type=pathlib.Path)
-    parser.add_argument("--devices", nargs="+", default=["libtorch:cuda:0:bf16"])
+    parser.add_argument("--devices", nargs="+", default=None, help="cuda:0:bf16 only when asked")
     parser.add_argument("--rows", nargs="+", type=int, default=[1, 32])
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--new", type=int, default=64)
@@ -185,14 +185,15 @@ def main():
         return
     rate = run([sys.executable, __file__, "bandwidth", "-"], arguments.limit)["bytes_per_s"]
     print(f"copy: {rate / 1e12:.2f} TB/s")
-    if arguments.what == "decode" and "--devices" not in sys.argv:
-        arguments.devices.append("kernels:libtorch:cuda:0:bf16")
+    if arguments.devices is None:
+        own = ["kernels:libtorch:cuda:0:bf16"] if arguments.what == "decode" else []
+        arguments.devices = ["libtorch:cuda:0:bf16", *own]
     common = (arguments.devices, arguments.limit)
     if arguments.what == "decode":
         layers = dict(num_hidden_layers=arguments.layers) if arguments.layers else {}
         cases = [(arguments.prompt, arguments.new, rows) for rows in arguments.rows]
-        print("| rows | device | step ms | tokens/s | of the bandwidth | prefill ms |")
-        print("|---|---|---|---|---|---|")
+        print("| rows | device | step ms | tokens/s | of the bandwidth | prefill ms | difference |")
+        print("|---|---|---|---|---|---|---|")
         weights = None
         for (_, _, rows), found in compare("decode", arguments.binary, QWEN3_4B | layers, cases, *common):
             weights = next((f["weight_bytes"] for f in found.values() if "weight_bytes" in f), weights)
@@ -204,7 +205,7 @@ def main():
                 share = weights / rate / (step / 1e3) if weights else float("nan")
                 print(
                     f"| {rows} | {device} | {step:.2f} | {rows / step * 1e3:.0f} | {share:.0%} | "
-                    f"{figures['prefill_ms']:.1f} |",
+                    f"{figures['prefill_ms']:.1f} | {figures.get('difference', '')} |",
                     flush=True,
                 )
         return

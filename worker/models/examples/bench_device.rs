@@ -61,18 +61,7 @@ fn decode(config: &Path, device: &Device, dtype: DType, numbers: [usize; 3]) -> 
     let [prompt, new, rows] = numbers;
     let config: Qwen3Config = serde_json::from_str(&std::fs::read_to_string(config)?)?;
     let model = Qwen3::init(&config, device).map(&mut As(dtype));
-    let ids: Vec<i64> = (0..prompt)
-        .map(|i| (i * 7919 % config.vocab_size) as i64)
-        .collect();
-    let read = |rows: usize| -> Outcome<KvCache> {
-        let mut cache = KvCache::new(model.layers.len());
-        let ids = TensorData::new(ids.repeat(rows), [rows, prompt]);
-        let ids = Tensor::<2, Int>::from_data(ids, device);
-        let hidden = model.forward_cached(ids, None, None, &mut cache);
-        last(hidden, &model);
-        device.sync()?;
-        Ok(cache)
-    };
+    let read = |rows: usize| read_prompt(&model, &config, device, prompt, rows);
     // The first two also choose kernels for these shapes.
     read(1)?;
     read(1)?;
@@ -105,28 +94,37 @@ fn decode(config: &Path, device: &Device, dtype: DType, numbers: [usize; 3]) -> 
     Ok(())
 }
 
+/// The cache behind a prompt of `prompt` tokens, the same in all `rows`.
+fn read_prompt(
+    model: &Qwen3,
+    config: &Qwen3Config,
+    device: &Device,
+    prompt: usize,
+    rows: usize,
+) -> Outcome<KvCache> {
+    let ids: Vec<i64> = (0..prompt)
+        .map(|i| (i * 7919 % config.vocab_size) as i64)
+        .collect();
+    let mut cache = KvCache::new(model.layers.len());
+    let ids = TensorData::new(ids.repeat(rows), [rows, prompt]);
+    let ids = Tensor::<2, Int>::from_data(ids, device);
+    last(model.forward_cached(ids, None, None, &mut cache), model);
+    device.sync()?;
+    Ok(cache)
+}
+
 /// Decodes in kernels of our own, whose first step is compared with the library's. A step
 /// ends with its logits in the processor's memory, where the likeliest token is chosen.
 #[cfg(feature = "tch")]
 fn kernels(config: &Path, device: &Device, dtype: DType, numbers: [usize; 3]) -> Outcome<()> {
-    use illumine_models::qwen3::gpu::ModuleSteps;
+    use illumine_models::qwen3::gpu::{ModuleSteps, difference};
 
     let [prompt, new, sequences] = numbers;
     let config: Qwen3Config = serde_json::from_str(&std::fs::read_to_string(config)?)?;
     let model = Qwen3::init(&config, device).map(&mut As(dtype));
     let model = illumine_models::torch::by_rows(model);
     let mut steps = ModuleSteps::new(&model, &config)?.ok_or("the kernels do not serve here")?;
-    let ids: Vec<i64> = (0..prompt)
-        .map(|i| (i * 7919 % config.vocab_size) as i64)
-        .collect();
-    let read = |rows: usize| -> Outcome<KvCache> {
-        let mut cache = KvCache::new(model.layers.len());
-        let ids = TensorData::new(ids.repeat(rows), [rows, prompt]);
-        let ids = Tensor::<2, Int>::from_data(ids, device);
-        last(model.forward_cached(ids, None, None, &mut cache), &model);
-        device.sync()?;
-        Ok(cache)
-    };
+    let read = |rows: usize| read_prompt(&model, &config, device, prompt, rows);
     read(1)?;
     let started = Instant::now();
     read(1)?;
@@ -148,11 +146,7 @@ fn kernels(config: &Path, device: &Device, dtype: DType, numbers: [usize; 3]) ->
         .into_data()
         .convert::<f32>()
         .try_into_vec::<f32>()?;
-    let squares = |values: &mut dyn Iterator<Item = f32>| -> f64 {
-        values.map(|x| f64::from(x) * f64::from(x)).sum()
-    };
-    let apart = squares(&mut ours.iter().zip(&theirs).map(|(a, b)| a - b));
-    let difference = (apart / squares(&mut theirs.iter().copied())).sqrt();
+    let difference = difference(&ours, &theirs);
 
     let mut step = || -> Outcome<()> {
         let position = cache.len();

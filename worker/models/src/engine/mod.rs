@@ -29,10 +29,10 @@
 //! On `flex` the answers of a text model are decoded together by [`CpuDecoder`];
 //! on other devices together by the [`Qwen3`] module, without prefix reuse. There a
 //! product may add in another order for another number of rows: a text is what it would
-//! be alone but for rounding. On LibTorch's GPUs up to eight answers of a bf16 model without an
-//! adapter take their steps in kernels of our own (`crate::qwen3::gpu`), once the first step
-//! has agreed with the module's. A model that looks at pictures is decoded by its module as well, on
-//! `flex` one answer a core.
+//! be alone but for rounding. On LibTorch's GPUs up to eight answers of a bf16 model
+//! without an adapter take their steps in kernels of our own (`crate::qwen3::gpu`), once the
+//! first step of each variant has agreed with the module's. A model that looks at pictures
+//! is decoded by its module as well, on `flex` one answer a core.
 //!
 //! [`CpuDecoder`]: crate::qwen3::cpu::CpuDecoder
 //! [`Qwen3`]: crate::qwen3::Qwen3
@@ -45,7 +45,7 @@ mod logprobs;
 mod memory;
 mod metrics;
 mod model;
-#[cfg(feature = "tch")]
+#[cfg(any(test, feature = "tch"))]
 mod own_steps;
 mod paged;
 mod prefix;

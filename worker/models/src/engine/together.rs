@@ -102,7 +102,7 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Makes the rows those of `lanes`, in their order.
-    fn arrange(&mut self, lanes: &mut [&mut ModuleLane]) -> Result<()> {
+    pub(super) fn arrange(&mut self, lanes: &mut [&mut ModuleLane]) -> Result<()> {
         let same = lanes.len() == self.rows.len()
             && lanes
                 .iter()

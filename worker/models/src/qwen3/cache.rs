@@ -74,10 +74,18 @@ impl KvCache {
     }
 
     /// A token more stands in each layer's next column.
-    #[cfg(feature = "tch")]
+    #[cfg(any(test, feature = "tch"))]
     pub fn grew(&mut self) {
         for layer in &mut self.layers {
             layer.len += 1;
+        }
+    }
+
+    /// What is in the last column counts no longer.
+    #[cfg(test)]
+    pub(crate) fn shrank(&mut self) {
+        for layer in &mut self.layers {
+            layer.len -= 1;
         }
     }
 

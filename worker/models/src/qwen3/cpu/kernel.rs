@@ -1,5 +1,5 @@
-//! Dot products of weight rows with a few vectors, and the weighted sum of
-//! attention, for the instruction sets that are chosen at run time.
+//! Dot products of keys with a few queries, and the weighted sum of values, of attention,
+//! for the instruction sets that are chosen at run time.
 
 use std::sync::LazyLock;
 

@@ -184,7 +184,7 @@ impl Board {
                 Err(now) => number = now,
             }
         };
-        // SAFETY: `share` wrote both for this work; the closure outlives its shares, of
+        // SAFETY: `run` wrote both for this work; the closure outlives its shares, of
         // which this is one that is not done.
         let done = catch_unwind(AssertUnwindSafe(|| unsafe {
             let call: Call = std::mem::transmute::<*mut (), Call>(call);

@@ -12,7 +12,7 @@ pub(super) const KERNELS: [&str; 7] = [
 #[cfg(feature = "tch")]
 pub(super) const SOURCE: &str = include_str!("step.cu");
 
-/// A kernel.
+/// A kernel, in the order of [`KERNELS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kernel {
     Embed,

@@ -25,3 +25,13 @@ mod torch;
 
 #[cfg(feature = "tch")]
 pub use torch::ModuleSteps;
+
+/// The root mean square of what `ours` differs by, as a share of that of `theirs`; larger
+/// than any tolerance where either is not finite.
+pub fn difference(ours: &[f32], theirs: &[f32]) -> f64 {
+    let square = |x: f32| f64::from(x) * f64::from(x);
+    let apart: f64 = ours.iter().zip(theirs).map(|(a, b)| square(a - b)).sum();
+    let whole: f64 = theirs.iter().map(|&x| square(x)).sum();
+    let share = (apart / whole).sqrt();
+    if share.is_finite() { share } else { f64::MAX }
+}

@@ -14,6 +14,11 @@ pub(super) const MOST_ROWS: usize = 8;
 /// Columns of a block of attention at least.
 const LEAST_SPLIT: usize = 64;
 
+/// The rows for which kernels are compiled that take `rows`: not every number has its own.
+pub(super) const fn compiled_for(rows: usize) -> usize {
+    rows.next_power_of_two()
+}
+
 /// Where a model's weights lie: bf16, a projection's rows `[out, in]` one after the other.
 #[derive(Clone, Debug)]
 pub(super) struct Addresses {
@@ -140,8 +145,7 @@ impl<M: Machine> Steps<M> {
     ) -> Result<Vec<f32>> {
         self.check(rows, columns, cache)?;
         self.give(rows)?;
-        // A power of two: not every number of rows has kernels of its own.
-        let compiled = rows.len().next_power_of_two();
+        let compiled = compiled_for(rows.len());
         if !self.kernels.contains_key(&compiled) {
             let kernels = self.machine.compile(&self.shape.constants(compiled))?;
             self.kernels.insert(compiled, kernels);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use burn::tensor::{Device, Tensor, TensorData};
 use half::bf16;
 
+use super::difference;
 use super::emulated::{Emulated, Guarded};
 use super::machine::Kernel;
 use super::shape::Shape;
@@ -310,4 +311,12 @@ fn what_does_not_fit_is_refused_in_words() {
         assert!(said.contains(says), "{said}");
     }
     assert!(steps.machine.launched.borrow().is_empty());
+}
+
+#[test]
+fn a_difference_is_a_share_and_nonsense_is_large() {
+    assert_eq!(difference(&[1.0, 2.0], &[1.0, 2.0]), 0.0);
+    assert!((difference(&[0.0, 0.0], &[3.0, 4.0]) - 1.0).abs() < 1e-12);
+    assert_eq!(difference(&[f32::NAN, 1.0], &[1.0, 1.0]), f64::MAX);
+    assert_eq!(difference(&[1.0], &[0.0]), f64::MAX);
 }

@@ -2,7 +2,7 @@
 
 use super::cuda::Cuda;
 use super::shape::Shape;
-use super::step::{Addresses, CacheAddresses, LayerAddresses, MOST_ROWS, Row, Steps};
+use super::step::{Addresses, CacheAddresses, LayerAddresses, MOST_ROWS, Row, Steps, compiled_for};
 use crate::error::Result;
 use crate::lora::Linear;
 use crate::qwen3::cache::Generation;
@@ -28,6 +28,11 @@ impl std::fmt::Debug for ModuleSteps {
 impl ModuleSteps {
     /// Sequences that a step has at most.
     pub const MOST_ROWS: usize = MOST_ROWS;
+
+    /// The rows for which kernels are compiled that take a step of `rows`.
+    pub fn variant(rows: usize) -> usize {
+        compiled_for(rows)
+    }
 
     /// Steps of `module`; none where the kernels do not serve: they are for dense models
     /// without adapters whose weights are bf16 on a GPU of LibTorch's, with projections by
