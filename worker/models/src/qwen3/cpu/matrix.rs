@@ -6,6 +6,8 @@ use std::ops::Range;
 use burn::tensor::DType;
 use half::bf16;
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use super::amx;
 use super::int8::{Int8Rows, Int8Vectors};
 use super::panels::{PANEL, Panels};
 use super::team;
@@ -73,6 +75,7 @@ enum Values {
 
 /// Takes a matrix's rows as they come.
 pub(super) struct MatrixBuilder {
+    rows: usize,
     columns: usize,
     precision: Precision,
     values: Values,
@@ -88,6 +91,7 @@ impl MatrixBuilder {
             }
         };
         Self {
+            rows,
             columns,
             precision,
             values,
@@ -103,7 +107,7 @@ impl MatrixBuilder {
             && self.precision == Precision::Exact
             && !rows.iter().all(is_bf16)
         {
-            self.values = Values::F32(halves.map(bf16::to_f32));
+            self.values = Values::F32(halves.to_f32(self.rows));
         }
         match &mut self.values {
             Values::F32(values) => values.push(rows, |x| x),
@@ -169,6 +173,13 @@ impl Matrix {
             Values::F32(values) => {
                 share_rows(rows, columns, vectors, outputs, |rows, out, stride| {
                     values.products(rows, inputs, out, stride);
+                });
+            }
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Values::Bf16(values) if amx::bf16::serves(columns) => {
+                let inputs = amx::bf16::Parts::new(inputs, columns);
+                share_rows(rows, columns, vectors, outputs, |rows, out, stride| {
+                    amx::bf16::products(values, rows, &inputs, out, stride);
                 });
             }
             Values::Bf16(values) => {

@@ -16,6 +16,8 @@
 //! This is all that a model needs on `flex`: the [`Qwen3`](super::Qwen3) module is
 //! for training and for other devices.
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 mod attention;
 mod build;
 mod cache;
@@ -24,6 +26,7 @@ pub(crate) mod exp;
 mod feed_forward;
 mod int8;
 pub(crate) mod kernel;
+mod lines;
 mod low_rank;
 mod matrix;
 mod panels;

@@ -1,7 +1,8 @@
 //! Weight matrices in panels of rows, and their products with vectors.
 //!
 //! ```text
-//! a panel: 16 rows side by side      w[0][k] w[1][k] … w[15][k]   for each column k
+//! a panel: 16 rows side by side      w[0][k] w[1][k] … w[15][k]                for each column k
+//!          in bf16 by two columns    w[0][k] w[0][k+1] w[1][k] … w[15][k+1]    for k = 0, 2, …
 //! ```
 //!
 //! A register holds a column of a panel, so that a product is a register times one number of
@@ -12,6 +13,9 @@
 //! Multiplication*, 2008); with one it streams the weights through once.
 
 use super::kernel::{ISA, Isa};
+use super::lines::{LINE, Lines};
+use half::bf16;
+
 #[cfg(target_arch = "x86_64")]
 use super::simd::x86::{Avx2, Avx512};
 use super::simd::{Baseline, Simd, Stored};
@@ -25,19 +29,33 @@ const MOST: usize = 4;
 /// How far ahead of its use a weight is asked for, where each is used few times.
 const PREFETCH_BYTES: usize = 1024;
 
-/// `[rows, columns]` in panels; the last is filled up with zeros.
+/// `[rows, columns]` in panels, the last of which is filled up with zeros, as are columns that
+/// lie together.
 #[derive(Clone, Debug)]
 pub(super) struct Panels<W> {
-    values: Vec<W>,
+    values: Lines<W>,
     rows: usize,
     columns: usize,
+}
+
+impl Panels<bf16> {
+    /// The same numbers in f32.
+    pub(super) fn to_f32(&self, capacity: usize) -> Panels<f32> {
+        let mut floats = Panels::with_capacity(capacity, self.columns);
+        let mut numbers = vec![0.0; self.columns];
+        for row in 0..self.rows {
+            self.copy_row(row, &mut numbers);
+            floats.push(&numbers, |x| x);
+        }
+        floats
+    }
 }
 
 impl<W: Stored> Panels<W> {
     /// No rows yet, and room for `rows` of `columns`.
     pub(super) fn with_capacity(rows: usize, columns: usize) -> Self {
         Self {
-            values: Vec::with_capacity(rows.next_multiple_of(PANEL) * columns),
+            values: Lines::with_capacity(rows.next_multiple_of(PANEL) * stored::<W>(columns)),
             rows: 0,
             columns,
         }
@@ -45,34 +63,38 @@ impl<W: Stored> Panels<W> {
 
     /// Takes more rows, each number as `of` has it.
     pub(super) fn push(&mut self, rows: &[f32], of: impl Fn(f32) -> W) {
+        let panel = PANEL * stored::<W>(self.columns);
         for row in rows.chunks_exact(self.columns) {
-            let lane = self.rows % PANEL;
-            if lane == 0 {
-                let panel = PANEL * self.columns;
-                self.values.resize(self.values.len() + panel, of(0.0));
+            if self.rows.is_multiple_of(PANEL) {
+                self.values.grow(panel);
             }
-            let panel = self.rows / PANEL * PANEL * self.columns;
-            let places = self.values[panel + lane..].iter_mut().step_by(PANEL);
-            for (place, x) in places.zip(row) {
-                *place = of(*x);
+            let from = self.first_of(self.rows);
+            let places = self.values[from..].chunks_mut(PANEL * W::TOGETHER);
+            for (place, numbers) in places.zip(row.chunks(W::TOGETHER)) {
+                for (place, x) in place.iter_mut().zip(numbers) {
+                    *place = of(*x);
+                }
             }
             self.rows += 1;
         }
     }
 
-    /// The same numbers, stored as `of` has them.
-    pub(super) fn map<T: Stored>(&self, of: impl Fn(W) -> T) -> Panels<T> {
-        let mut values = Vec::with_capacity(self.values.capacity());
-        values.extend(self.values.iter().map(|value| of(*value)));
-        Panels {
-            values,
-            rows: self.rows,
-            columns: self.columns,
-        }
+    /// Where the first number of a row is.
+    fn first_of(&self, row: usize) -> usize {
+        row / PANEL * PANEL * stored::<W>(self.columns) + row % PANEL * W::TOGETHER
+    }
+
+    /// The panels from that of row `row` on.
+    pub(super) fn panels_from(&self, row: usize) -> &[W] {
+        &self.values[self.first_of(row)..]
     }
 
     pub(super) fn rows(&self) -> usize {
         self.rows
+    }
+
+    pub(super) fn columns(&self) -> usize {
+        self.columns
     }
 
     /// Bytes of the rows.
@@ -82,10 +104,11 @@ impl<W: Stored> Panels<W> {
 
     /// Copies row `row` into `out`.
     pub(super) fn copy_row(&self, row: usize, out: &mut [f32]) {
-        let from = row / PANEL * PANEL * self.columns + row % PANEL;
-        let values = self.values[from..].iter().step_by(PANEL);
-        for (out, value) in out.iter_mut().zip(values) {
-            *out = value.value();
+        let values = self.values[self.first_of(row)..].chunks(PANEL * W::TOGETHER);
+        for (out, values) in out.chunks_mut(W::TOGETHER).zip(values) {
+            for (out, value) in out.iter_mut().zip(values) {
+                *out = value.value();
+            }
         }
     }
 
@@ -130,7 +153,7 @@ impl<W: Stored> Panels<W> {
         let vectors = inputs.len() / self.columns;
         assert!(vectors == 0 || outputs.len() >= (vectors - 1) * stride + count);
         let work = Work {
-            panels: &self.values[first * self.columns..],
+            panels: self.panels_from(first),
             rows: count,
             columns: self.columns,
             inputs: &inputs[..vectors * self.columns],
@@ -148,6 +171,11 @@ impl<W: Stored> Panels<W> {
             Isa::Baseline => unsafe { work.run::<Baseline, 4>() },
         }
     }
+}
+
+/// Columns that are stored of `columns`.
+const fn stored<W: Stored>(columns: usize) -> usize {
+    columns.next_multiple_of(W::TOGETHER)
 }
 
 /// Rows by vectors.
@@ -221,7 +249,8 @@ impl<W: Stored> Work<'_, W> {
         (row, vector): (usize, usize),
     ) -> usize {
         let columns = self.columns;
-        let panels = self.panels[row * columns..][..P * PANEL * columns].as_ptr();
+        let panel = PANEL * stored::<W>(columns);
+        let panels = self.panels[row / PANEL * panel..][..P * panel].as_ptr();
         let inputs = self.inputs[vector * columns..][..N * columns].as_ptr();
         // SAFETY: the caller promises the instruction set; all loads are within the two
         // slices above, and a prefetch may be anywhere.
@@ -230,30 +259,51 @@ impl<W: Stored> Work<'_, W> {
             // Where the panels end, those of the next tile are what will be used.
             let ahead = PREFETCH_BYTES / size_of::<W>();
             let tail = columns.saturating_sub(ahead / PANEL);
-            for k in 0..columns {
-                let jump = if k < tail {
-                    0
-                } else {
-                    (P - 1) * columns * PANEL
-                };
-                let mut weights = [[S::zero(); R]; P];
+            let mut k = 0;
+            while k < columns {
+                let jump = if k < tail { 0 } else { (P - 1) * panel };
+                let mut weights = [[[S::zero(); 2]; R]; P];
                 for p in 0..P {
-                    let from = panels.add((p * columns + k) * PANEL);
+                    let from = panels.add(p * panel + k * PANEL);
                     if N <= 8 {
-                        S::prefetch(from.wrapping_add(ahead + jump).cast());
+                        for line in 0..2 * PANEL * size_of::<W>() / LINE {
+                            let line = from
+                                .wrapping_add(ahead + jump)
+                                .cast::<u8>()
+                                .wrapping_add(line * LINE);
+                            S::prefetch(line);
+                        }
                     }
-                    for r in 0..R {
-                        weights[p][r] = W::load::<S>(from.add(r * S::LANES));
+                    if k + 1 < columns || W::TOGETHER == 2 {
+                        for r in 0..R {
+                            let from = from.add(r * S::LANES * W::TOGETHER);
+                            weights[p][r] = W::load_columns::<S>(from, PANEL);
+                        }
+                    } else {
+                        for r in 0..R {
+                            weights[p][r][0] = W::load::<S>(from.add(r * S::LANES));
+                        }
                     }
                 }
                 for n in 0..N {
                     let input = S::splat(*inputs.add(n * columns + k));
                     for p in 0..P {
                         for r in 0..R {
-                            sums[p][n][r] = S::mul_add(weights[p][r], input, sums[p][n][r]);
+                            sums[p][n][r] = S::mul_add(weights[p][r][0], input, sums[p][n][r]);
                         }
                     }
                 }
+                if k + 1 < columns {
+                    for n in 0..N {
+                        let input = S::splat(*inputs.add(n * columns + k + 1));
+                        for p in 0..P {
+                            for r in 0..R {
+                                sums[p][n][r] = S::mul_add(weights[p][r][1], input, sums[p][n][r]);
+                            }
+                        }
+                    }
+                }
+                k += 2;
             }
             sums
         };
@@ -282,8 +332,6 @@ impl<W: Stored> Work<'_, W> {
 
 #[cfg(test)]
 mod tests {
-    use half::bf16;
-
     use super::super::kernel::available;
     use super::*;
 

@@ -6,6 +6,8 @@
 
 use half::bf16;
 
+use super::lines::Number;
+
 /// One instruction set's vector of `LANES` f32.
 pub(crate) trait Simd {
     /// The register.
@@ -28,6 +30,11 @@ pub(crate) trait Simd {
     /// # Safety
     /// `source` must be readable for `LANES` numbers.
     unsafe fn load_bf16(source: *const bf16) -> Self::V;
+    /// `LANES` pairs of numbers stored as bf16: the first of each, then the second.
+    ///
+    /// # Safety
+    /// `source` must be readable for `2 · LANES` numbers.
+    unsafe fn load_bf16_pairs(source: *const bf16) -> [Self::V; 2];
     /// Writes `LANES` numbers.
     ///
     /// # Safety
@@ -61,7 +68,7 @@ pub(crate) trait Simd {
 }
 
 /// A number as it is stored in a weight matrix.
-pub(crate) trait Stored: Copy + Send + Sync {
+pub(crate) trait Stored: Number + Send + Sync {
     /// Its value, exactly.
     fn value(self) -> f32;
     /// `S::LANES` numbers.
@@ -69,6 +76,13 @@ pub(crate) trait Stored: Copy + Send + Sync {
     /// # Safety
     /// As [`Simd::load`].
     unsafe fn load<S: Simd>(source: *const Self) -> S::V;
+    /// Columns of a row that lie together in a panel.
+    const TOGETHER: usize;
+    /// Two columns of `S::LANES` rows of a panel of `panel` rows.
+    ///
+    /// # Safety
+    /// `source` must be readable for the numbers of both.
+    unsafe fn load_columns<S: Simd>(source: *const Self, panel: usize) -> [S::V; 2];
 }
 
 impl Stored for f32 {
@@ -81,6 +95,12 @@ impl Stored for f32 {
         // SAFETY: the caller's promise is the same.
         unsafe { S::load(source) }
     }
+    const TOGETHER: usize = 1;
+    #[inline(always)]
+    unsafe fn load_columns<S: Simd>(source: *const Self, panel: usize) -> [S::V; 2] {
+        // SAFETY: the caller's promise is the same.
+        unsafe { [S::load(source), S::load(source.add(panel))] }
+    }
 }
 
 impl Stored for bf16 {
@@ -92,6 +112,13 @@ impl Stored for bf16 {
     unsafe fn load<S: Simd>(source: *const Self) -> S::V {
         // SAFETY: the caller's promise is the same.
         unsafe { S::load_bf16(source) }
+    }
+    /// As the instructions take them that multiply bf16 in pairs.
+    const TOGETHER: usize = 2;
+    #[inline(always)]
+    unsafe fn load_columns<S: Simd>(source: *const Self, _panel: usize) -> [S::V; 2] {
+        // SAFETY: the caller's promise is the same.
+        unsafe { S::load_bf16_pairs(source) }
     }
 }
 
@@ -119,6 +146,15 @@ impl Simd for Baseline {
     unsafe fn load_bf16(source: *const bf16) -> Self::V {
         // SAFETY: the caller promises four readable numbers.
         unsafe { source.cast::<[bf16; 4]>().read() }.map(bf16::value)
+    }
+    #[inline(always)]
+    unsafe fn load_bf16_pairs(source: *const bf16) -> [Self::V; 2] {
+        // SAFETY: the caller promises four readable pairs.
+        let pairs = unsafe { source.cast::<[[bf16; 2]; 4]>().read() };
+        [
+            pairs.map(|pair| pair[0].value()),
+            pairs.map(|pair| pair[1].value()),
+        ]
     }
     #[inline(always)]
     unsafe fn store(target: *mut f32, value: Self::V) {
@@ -158,6 +194,9 @@ pub(crate) mod x86 {
 
     use super::Simd;
 
+    /// The second of two bf16.
+    const SECOND: i32 = 0xffff_0000_u32 as i32;
+
     /// 16 lanes; needs `avx512f`.
     pub(crate) struct Avx512;
 
@@ -180,6 +219,15 @@ pub(crate) mod x86 {
             unsafe {
                 let halves = _mm256_loadu_si256(source.cast());
                 _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves)))
+            }
+        }
+        #[inline(always)]
+        unsafe fn load_bf16_pairs(source: *const bf16) -> [__m512; 2] {
+            unsafe {
+                let pairs = _mm512_loadu_si512(source.cast());
+                let second = _mm512_and_si512(pairs, _mm512_set1_epi32(SECOND));
+                let first = _mm512_slli_epi32::<16>(pairs);
+                [_mm512_castsi512_ps(first), _mm512_castsi512_ps(second)]
             }
         }
         #[inline(always)]
@@ -230,6 +278,15 @@ pub(crate) mod x86 {
             unsafe {
                 let halves = _mm_loadu_si128(source.cast());
                 _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(halves)))
+            }
+        }
+        #[inline(always)]
+        unsafe fn load_bf16_pairs(source: *const bf16) -> [__m256; 2] {
+            unsafe {
+                let pairs = _mm256_loadu_si256(source.cast());
+                let second = _mm256_and_si256(pairs, _mm256_set1_epi32(SECOND));
+                let first = _mm256_slli_epi32::<16>(pairs);
+                [_mm256_castsi256_ps(first), _mm256_castsi256_ps(second)]
             }
         }
         #[inline(always)]

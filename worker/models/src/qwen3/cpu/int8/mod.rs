@@ -19,6 +19,14 @@ mod x86;
 
 use std::sync::LazyLock;
 
+use rayon::prelude::*;
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use super::amx::{
+    self,
+    int8::{MANY, VectorTiles},
+};
+use super::lines::Lines;
 use super::panels::PANEL;
 use crate::rows::{on_best, sum};
 
@@ -29,7 +37,10 @@ pub(super) const BLOCK: usize = 64;
 const FOUR: usize = 4;
 
 /// Bytes of a panel's block.
-const PANEL_BLOCK: usize = PANEL * BLOCK;
+pub(super) const PANEL_BLOCK: usize = PANEL * BLOCK;
+
+/// Vectors that a thread quantises at least: fewer are done before another is awake.
+const VECTORS: usize = 8;
 
 /// What is added to a weight where it is kept: `vpdpbusd` takes one operand without sign.
 const SHIFT: u8 = 128;
@@ -38,12 +49,15 @@ const SHIFT: u8 = 128;
 #[derive(Clone, Debug)]
 pub(super) struct Int8Rows {
     /// Each block of each panel, the weights with [`SHIFT`] added.
-    values: Vec<u8>,
+    values: Lines<u8>,
     /// 16 for each block of each panel.
     scales: Vec<f32>,
     rows: usize,
     columns: usize,
 }
+
+/// Some vectors, and what is made of them: values, scales and corrections.
+type Part<'p> = (((&'p [f32], &'p mut [i8]), &'p mut [f32]), &'p mut [i32]);
 
 /// Input vectors, quantised for the product, row by row.
 #[derive(Clone, Debug)]
@@ -54,6 +68,9 @@ pub(super) struct Int8Vectors {
     /// For each block what [`SHIFT`] adds to its sums, negated.
     corrections: Vec<i32>,
     blocks: usize,
+    /// For the matrix unit, where it takes them.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    tiles: Option<VectorTiles>,
 }
 
 impl Int8Rows {
@@ -69,7 +86,7 @@ impl Int8Rows {
     pub(super) fn with_capacity(rows: usize, columns: usize) -> Self {
         let blocks = rows.div_ceil(PANEL) * columns.div_ceil(BLOCK);
         Self {
-            values: Vec::with_capacity(blocks * PANEL_BLOCK),
+            values: Lines::with_capacity(blocks * PANEL_BLOCK),
             scales: Vec::with_capacity(blocks * PANEL),
             rows: 0,
             columns,
@@ -83,8 +100,7 @@ impl Int8Rows {
         for row in rows.chunks_exact(self.columns) {
             let lane = self.rows % PANEL;
             if lane == 0 {
-                self.values
-                    .resize(self.values.len() + blocks * PANEL_BLOCK, SHIFT);
+                self.values.grow(blocks * PANEL_BLOCK).fill(SHIFT);
                 self.scales.resize(self.scales.len() + blocks * PANEL, 0.0);
             }
             quantise(row, self.columns, &mut values, &mut scales);
@@ -163,6 +179,10 @@ impl Int8Rows {
         let (first, end) = (rows.start, rows.end);
         assert!(first.is_multiple_of(PANEL) && end <= self.rows);
         let count = vectors.count();
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if let (Isa::Amx, Some(tiles)) = (isa, &vectors.tiles) {
+            return self.products_of_tiles(tiles, first..end, vectors, outputs, stride);
+        }
         let mut row = first;
         while row < end {
             let left = (end - row).div_ceil(PANEL);
@@ -209,6 +229,40 @@ impl Int8Rows {
     }
 }
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+impl Int8Rows {
+    /// [`Self::products`] on the matrix unit.
+    fn products_of_tiles(
+        &self,
+        tiles: &VectorTiles,
+        rows: std::ops::Range<usize>,
+        vectors: &Int8Vectors,
+        outputs: &mut [f32],
+        stride: usize,
+    ) {
+        let mut sums = [[0.0; PANEL]; 16];
+        tiles.multiply(|unit| {
+            for row in rows.clone().step_by(PANEL) {
+                let wide = PANEL.min(rows.end - row);
+                for vector in (0..vectors.count()).step_by(tiles.tall()) {
+                    let at = Tile {
+                        weights: self,
+                        panel: row / PANEL,
+                        vectors,
+                        vector,
+                    };
+                    let count = tiles.tall().min(vectors.count() - vector);
+                    unit.sums(at.operands(1, count), vector, count, &mut sums);
+                    for (n, sums) in sums[..count].iter().enumerate() {
+                        let to = (vector + n) * stride + row - rows.start;
+                        outputs[to..][..wide].copy_from_slice(&sums[..wide]);
+                    }
+                }
+            }
+        });
+    }
+}
+
 impl Int8Vectors {
     /// Quantises vectors of `columns` numbers, one after the other.
     pub(super) fn new(vectors: &[f32], columns: usize) -> Self {
@@ -217,9 +271,22 @@ impl Int8Vectors {
         let mut values = vec![0; count * blocks * BLOCK];
         let mut scales = vec![0.0; count * blocks];
         let mut corrections = vec![0; count * blocks];
-        quantise(vectors, columns, &mut values, &mut scales);
-        correct(&values, &mut corrections);
+        let parts = vectors
+            .par_chunks(VECTORS * columns)
+            .zip(values.par_chunks_mut(VECTORS * blocks * BLOCK))
+            .zip(scales.par_chunks_mut(VECTORS * blocks))
+            .zip(corrections.par_chunks_mut(VECTORS * blocks));
+        let quantise = |(((vectors, values), scales), corrections): Part<'_>| {
+            quantise(vectors, columns, values, scales);
+            correct(values, corrections);
+        };
+        match count <= VECTORS {
+            true => quantise((((vectors, &mut values), &mut scales), &mut corrections)),
+            false => parts.for_each(quantise),
+        }
         Self {
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            tiles: (*ISA == Isa::Amx && count >= MANY).then(|| VectorTiles::new(&values, blocks)),
             values,
             scales,
             corrections,
@@ -278,6 +345,9 @@ on_best! {
 /// Instruction sets with code of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Isa {
+    /// Vnni, and the matrix unit for several vectors.
+    #[cfg(target_arch = "x86_64")]
+    Amx,
     #[cfg(target_arch = "x86_64")]
     Vnni,
     #[cfg(target_arch = "x86_64")]
@@ -291,6 +361,10 @@ fn available() -> Vec<Isa> {
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
+            #[cfg(target_os = "linux")]
+            if amx::is_there() {
+                sets.push(Isa::Amx);
+            }
             sets.push(Isa::Vnni);
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
@@ -314,32 +388,37 @@ struct Tile<'t> {
 /// A tile's operands, each from its first block on: of weights a panel after the other, of
 /// vectors one.
 #[derive(Clone, Copy)]
-struct Operands<'t> {
-    weights: &'t [u8],
-    weight_scales: &'t [f32],
+pub(super) struct Operands<'t> {
+    pub(super) weights: &'t [u8],
+    pub(super) weight_scales: &'t [f32],
     vectors: &'t [i8],
-    vector_scales: &'t [f32],
-    corrections: &'t [i32],
-    blocks: usize,
+    pub(super) vector_scales: &'t [f32],
+    pub(super) corrections: &'t [i32],
+    pub(super) blocks: usize,
 }
 
 impl Tile<'_> {
-    /// The products of `P` panels with `N` vectors.
-    fn sums<const P: usize, const N: usize>(&self, isa: Isa) -> [[[f32; PANEL]; N]; P] {
+    /// Those of `panels` panels and `count` vectors.
+    fn operands(&self, panels: usize, count: usize) -> Operands<'_> {
         let blocks = self.vectors.blocks;
         let (panel, vector) = (self.panel * blocks, self.vector * blocks);
-        let operands = Operands {
-            weights: &self.weights.values[panel * PANEL_BLOCK..][..P * blocks * PANEL_BLOCK],
-            weight_scales: &self.weights.scales[panel * PANEL..][..P * blocks * PANEL],
-            vectors: &self.vectors.values[vector * BLOCK..][..N * blocks * BLOCK],
-            vector_scales: &self.vectors.scales[vector..][..N * blocks],
-            corrections: &self.vectors.corrections[vector..][..N * blocks],
+        Operands {
+            weights: &self.weights.values[panel * PANEL_BLOCK..][..panels * blocks * PANEL_BLOCK],
+            weight_scales: &self.weights.scales[panel * PANEL..][..panels * blocks * PANEL],
+            vectors: &self.vectors.values[vector * BLOCK..][..count * blocks * BLOCK],
+            vector_scales: &self.vectors.scales[vector..][..count * blocks],
+            corrections: &self.vectors.corrections[vector..][..count * blocks],
             blocks,
-        };
+        }
+    }
+
+    /// The products of `P` panels with `N` vectors.
+    fn sums<const P: usize, const N: usize>(&self, isa: Isa) -> [[[f32; PANEL]; N]; P] {
+        let operands = self.operands(P, N);
         match isa {
             // SAFETY: `available` found it; the slices are as long as `blocks` says.
             #[cfg(target_arch = "x86_64")]
-            Isa::Vnni => unsafe { x86::vnni(operands) },
+            Isa::Amx | Isa::Vnni => unsafe { x86::vnni(operands) },
             // SAFETY: `available` found it; the slices are as long as `blocks` says.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { x86::avx2(operands) },
