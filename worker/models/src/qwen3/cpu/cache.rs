@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::panels::PANEL;
 use crate::error::{ModelError, Result};
 use crate::qwen3::Qwen3Config;
 
@@ -25,8 +26,10 @@ pub struct SequenceCache {
     pub(super) rope_offset: i64,
 }
 
-/// Keys and values of [`BLOCK_TOKENS`] tokens:
-/// `[layers, kv_heads, 2, BLOCK_TOKENS, head_dim]`, keys first.
+/// Keys and values of [`BLOCK_TOKENS`] tokens, for each layer and head
+///
+/// - the keys in panels, as weights are: `[BLOCK_TOKENS / 16, head_dim, 16]`;
+/// - the values `[BLOCK_TOKENS, head_dim]`.
 #[derive(Clone, Debug)]
 pub struct KvBlock {
     values: Box<[f32]>,
@@ -142,11 +145,17 @@ impl SequenceCache {
         let parts = keys
             .chunks_exact(head_dim)
             .zip(values.chunks_exact(head_dim));
+        // A block that is shared is copied first.
+        let block = &mut Arc::make_mut(&mut self.blocks[block]).values;
         for (head, (key, value)) in parts.enumerate() {
-            for (is_value, new) in [(0, key), (1, value)] {
-                self.plane_mut(block, layer, head, is_value)[row * head_dim..][..head_dim]
-                    .copy_from_slice(new);
+            let place = self.layout.place(layer, head);
+            let (keys, values) = block[place..].split_at_mut(self.layout.plane());
+            let panel = &mut keys[row / PANEL * PANEL * head_dim..];
+            let places = panel.iter_mut().skip(row % PANEL).step_by(PANEL);
+            for (place, number) in places.zip(key) {
+                *place = *number;
             }
+            values[row * head_dim..][..head_dim].copy_from_slice(value);
         }
     }
 
@@ -154,8 +163,8 @@ impl SequenceCache {
         self.layout.kv_heads
     }
 
-    /// Keys and values of one head over the first `tokens` tokens, block by
-    /// block, `[tokens of the block, head_dim]` each.
+    /// Keys and values of one head over the first `tokens` tokens, block by block: whole panels
+    /// of keys, and values `[tokens of the block, head_dim]`.
     pub(super) fn head(
         &self,
         layer: usize,
@@ -168,23 +177,10 @@ impl SequenceCache {
         let blocks = self.blocks.iter().take(tokens.div_ceil(BLOCK_TOKENS));
         blocks.enumerate().map(move |(index, block)| {
             let rows = (tokens - index * BLOCK_TOKENS).min(BLOCK_TOKENS);
-            let keys = &block.values[place..][..rows * head_dim];
+            let keys = &block.values[place..][..rows.next_multiple_of(PANEL) * head_dim];
             let values = &block.values[place + plane..][..rows * head_dim];
             (keys, values)
         })
-    }
-
-    fn plane_mut(
-        &mut self,
-        block: usize,
-        layer: usize,
-        head: usize,
-        is_value: usize,
-    ) -> &mut [f32] {
-        let place = self.layout.place(layer, head) + is_value * self.layout.plane();
-        let plane = self.layout.plane();
-        // A block that is shared is copied first.
-        &mut Arc::make_mut(&mut self.blocks[block]).values[place..][..plane]
     }
 }
 

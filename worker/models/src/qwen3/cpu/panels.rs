@@ -29,8 +29,8 @@ const MOST: usize = 4;
 /// How far ahead of its use a weight is asked for, where each is used few times.
 const PREFETCH_BYTES: usize = 1024;
 
-/// `[rows, columns]` in panels, the last of which is filled up with zeros, as are columns that
-/// lie together.
+/// `[rows, columns]` in panels, the last of which is filled up with zeros, as is an odd number
+/// of columns.
 #[derive(Clone, Debug)]
 pub(super) struct Panels<W> {
     values: Lines<W>,
@@ -55,7 +55,7 @@ impl<W: Stored> Panels<W> {
     /// No rows yet, and room for `rows` of `columns`.
     pub(super) fn with_capacity(rows: usize, columns: usize) -> Self {
         Self {
-            values: Lines::with_capacity(rows.next_multiple_of(PANEL) * stored::<W>(columns)),
+            values: Lines::with_capacity(rows.next_multiple_of(PANEL) * stored(columns)),
             rows: 0,
             columns,
         }
@@ -63,7 +63,7 @@ impl<W: Stored> Panels<W> {
 
     /// Takes more rows, each number as `of` has it.
     pub(super) fn push(&mut self, rows: &[f32], of: impl Fn(f32) -> W) {
-        let panel = PANEL * stored::<W>(self.columns);
+        let panel = PANEL * stored(self.columns);
         for row in rows.chunks_exact(self.columns) {
             if self.rows.is_multiple_of(PANEL) {
                 self.values.grow(panel);
@@ -81,7 +81,7 @@ impl<W: Stored> Panels<W> {
 
     /// Where the first number of a row is.
     fn first_of(&self, row: usize) -> usize {
-        row / PANEL * PANEL * stored::<W>(self.columns) + row % PANEL * W::TOGETHER
+        row / PANEL * PANEL * stored(self.columns) + row % PANEL * W::TOGETHER
     }
 
     /// The panels from that of row `row` on.
@@ -136,46 +136,45 @@ impl<W: Stored> Panels<W> {
         outputs: &mut [f32],
         stride: usize,
     ) {
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx2,fma")]
-        fn avx512<W: Stored>(work: Work<'_, W>) {
-            // SAFETY: this function has the instruction set.
-            unsafe { work.run::<Avx512, 1>() }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        fn avx2<W: Stored>(work: Work<'_, W>) {
-            // SAFETY: this function has the instruction set.
-            unsafe { work.run::<Avx2, 2>() }
-        }
-        let (first, count) = (rows.start, rows.len());
-        assert!(first.is_multiple_of(PANEL) && rows.end <= self.rows);
-        let vectors = inputs.len() / self.columns;
-        assert!(vectors == 0 || outputs.len() >= (vectors - 1) * stride + count);
+        assert!(rows.start.is_multiple_of(PANEL) && rows.end <= self.rows);
         let work = Work {
-            panels: self.panels_from(first),
-            rows: count,
+            panels: self.panels_from(rows.start),
+            rows: rows.len(),
             columns: self.columns,
-            inputs: &inputs[..vectors * self.columns],
+            inputs,
             outputs,
             stride,
         };
-        match isa {
-            // SAFETY: it was found on this machine.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { avx512(work) },
-            // SAFETY: it was found on this machine.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { avx2(work) },
-            // SAFETY: arrays are always there.
-            Isa::Baseline => unsafe { work.run::<Baseline, 4>() },
-        }
+        work.run_on(isa);
     }
 }
 
-/// Columns that are stored of `columns`.
-const fn stored<W: Stored>(columns: usize) -> usize {
-    columns.next_multiple_of(W::TOGETHER)
+/// The products of [`Panels::products`] with rows that lie in panels elsewhere: `panels` are
+/// whole ones of an even number of `columns`, one behind the other.
+///
+/// # Panics
+/// When `outputs` is too short for the last vector's rows.
+pub(super) fn products<W: Stored>(
+    panels: &[W],
+    columns: usize,
+    inputs: &[f32],
+    outputs: &mut [f32],
+    stride: usize,
+) {
+    let work = Work {
+        panels,
+        rows: panels.len() / stored(columns),
+        columns,
+        inputs,
+        outputs,
+        stride,
+    };
+    work.run_on(*ISA);
+}
+
+/// Columns that are stored of `columns`: two are loaded at a time.
+const fn stored(columns: usize) -> usize {
+    columns.next_multiple_of(2)
 }
 
 /// Rows by vectors.
@@ -190,6 +189,34 @@ struct Work<'w, W> {
 }
 
 impl<W: Stored> Work<'_, W> {
+    fn run_on(mut self, isa: Isa) {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        fn avx512<W: Stored>(work: Work<'_, W>) {
+            // SAFETY: this function has the instruction set.
+            unsafe { work.run::<Avx512, 1>() }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2<W: Stored>(work: Work<'_, W>) {
+            // SAFETY: this function has the instruction set.
+            unsafe { work.run::<Avx2, 2>() }
+        }
+        let vectors = self.inputs.len() / self.columns;
+        self.inputs = &self.inputs[..vectors * self.columns];
+        assert!(vectors == 0 || self.outputs.len() >= (vectors - 1) * self.stride + self.rows);
+        match isa {
+            // SAFETY: it was found on this machine.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { avx512(self) },
+            // SAFETY: it was found on this machine.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { avx2(self) },
+            // SAFETY: arrays are always there.
+            Isa::Baseline => unsafe { self.run::<Baseline, 4>() },
+        }
+    }
+
     /// Panels one after the other, each against all vectors while it is in the cache; as
     /// many of both at a time as leave all sums in registers. A panel is `R` registers.
     ///
@@ -249,7 +276,7 @@ impl<W: Stored> Work<'_, W> {
         (row, vector): (usize, usize),
     ) -> usize {
         let columns = self.columns;
-        let panel = PANEL * stored::<W>(columns);
+        let panel = PANEL * stored(columns);
         let panels = self.panels[row / PANEL * panel..][..P * panel].as_ptr();
         let inputs = self.inputs[vector * columns..][..N * columns].as_ptr();
         // SAFETY: the caller promises the instruction set; all loads are within the two
@@ -274,15 +301,9 @@ impl<W: Stored> Work<'_, W> {
                             S::prefetch(line);
                         }
                     }
-                    if k + 1 < columns || W::TOGETHER == 2 {
-                        for r in 0..R {
-                            let from = from.add(r * S::LANES * W::TOGETHER);
-                            weights[p][r] = W::load_columns::<S>(from, PANEL);
-                        }
-                    } else {
-                        for r in 0..R {
-                            weights[p][r][0] = W::load::<S>(from.add(r * S::LANES));
-                        }
+                    for r in 0..R {
+                        let from = from.add(r * S::LANES * W::TOGETHER);
+                        weights[p][r] = W::load_columns::<S>(from, PANEL);
                     }
                 }
                 for n in 0..N {

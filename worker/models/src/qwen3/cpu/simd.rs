@@ -25,11 +25,6 @@ pub(crate) trait Simd {
     /// # Safety
     /// `source` must be readable for `LANES` numbers.
     unsafe fn load(source: *const f32) -> Self::V;
-    /// `LANES` numbers stored as bf16.
-    ///
-    /// # Safety
-    /// `source` must be readable for `LANES` numbers.
-    unsafe fn load_bf16(source: *const bf16) -> Self::V;
     /// `LANES` pairs of numbers stored as bf16: the first of each, then the second.
     ///
     /// # Safety
@@ -55,11 +50,6 @@ pub(crate) trait Simd {
     /// # Safety
     /// The instruction set must be present.
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
-    /// The sum of the lanes.
-    ///
-    /// # Safety
-    /// The instruction set must be present.
-    unsafe fn sum(value: Self::V) -> f32;
     /// Asks for the cache line of `address`, which may be any address.
     ///
     /// # Safety
@@ -71,11 +61,6 @@ pub(crate) trait Simd {
 pub(crate) trait Stored: Number + Send + Sync {
     /// Its value, exactly.
     fn value(self) -> f32;
-    /// `S::LANES` numbers.
-    ///
-    /// # Safety
-    /// As [`Simd::load`].
-    unsafe fn load<S: Simd>(source: *const Self) -> S::V;
     /// Columns of a row that lie together in a panel.
     const TOGETHER: usize;
     /// Two columns of `S::LANES` rows of a panel of `panel` rows.
@@ -90,11 +75,6 @@ impl Stored for f32 {
     fn value(self) -> f32 {
         self
     }
-    #[inline(always)]
-    unsafe fn load<S: Simd>(source: *const Self) -> S::V {
-        // SAFETY: the caller's promise is the same.
-        unsafe { S::load(source) }
-    }
     const TOGETHER: usize = 1;
     #[inline(always)]
     unsafe fn load_columns<S: Simd>(source: *const Self, panel: usize) -> [S::V; 2] {
@@ -107,11 +87,6 @@ impl Stored for bf16 {
     #[inline(always)]
     fn value(self) -> f32 {
         f32::from_bits(u32::from(self.to_bits()) << 16)
-    }
-    #[inline(always)]
-    unsafe fn load<S: Simd>(source: *const Self) -> S::V {
-        // SAFETY: the caller's promise is the same.
-        unsafe { S::load_bf16(source) }
     }
     /// As the instructions take them that multiply bf16 in pairs.
     const TOGETHER: usize = 2;
@@ -143,11 +118,6 @@ impl Simd for Baseline {
         unsafe { source.cast::<[f32; 4]>().read() }
     }
     #[inline(always)]
-    unsafe fn load_bf16(source: *const bf16) -> Self::V {
-        // SAFETY: the caller promises four readable numbers.
-        unsafe { source.cast::<[bf16; 4]>().read() }.map(bf16::value)
-    }
-    #[inline(always)]
     unsafe fn load_bf16_pairs(source: *const bf16) -> [Self::V; 2] {
         // SAFETY: the caller promises four readable pairs.
         let pairs = unsafe { source.cast::<[[bf16; 2]; 4]>().read() };
@@ -175,10 +145,6 @@ impl Simd for Baseline {
     #[inline(always)]
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         std::array::from_fn(|lane| a[lane] + b[lane])
-    }
-    #[inline(always)]
-    unsafe fn sum([a, b, c, d]: Self::V) -> f32 {
-        (a + b) + (c + d)
     }
     #[inline(always)]
     unsafe fn prefetch(_address: *const u8) {}
@@ -215,13 +181,6 @@ pub(crate) mod x86 {
             unsafe { _mm512_loadu_ps(source) }
         }
         #[inline(always)]
-        unsafe fn load_bf16(source: *const bf16) -> __m512 {
-            unsafe {
-                let halves = _mm256_loadu_si256(source.cast());
-                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves)))
-            }
-        }
-        #[inline(always)]
         unsafe fn load_bf16_pairs(source: *const bf16) -> [__m512; 2] {
             unsafe {
                 let pairs = _mm512_loadu_si512(source.cast());
@@ -247,10 +206,6 @@ pub(crate) mod x86 {
             unsafe { _mm512_add_ps(a, b) }
         }
         #[inline(always)]
-        unsafe fn sum(value: __m512) -> f32 {
-            unsafe { _mm512_reduce_add_ps(value) }
-        }
-        #[inline(always)]
         unsafe fn prefetch(address: *const u8) {
             unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
         }
@@ -272,13 +227,6 @@ pub(crate) mod x86 {
         #[inline(always)]
         unsafe fn load(source: *const f32) -> __m256 {
             unsafe { _mm256_loadu_ps(source) }
-        }
-        #[inline(always)]
-        unsafe fn load_bf16(source: *const bf16) -> __m256 {
-            unsafe {
-                let halves = _mm_loadu_si128(source.cast());
-                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(halves)))
-            }
         }
         #[inline(always)]
         unsafe fn load_bf16_pairs(source: *const bf16) -> [__m256; 2] {
@@ -304,17 +252,6 @@ pub(crate) mod x86 {
         #[inline(always)]
         unsafe fn add(a: __m256, b: __m256) -> __m256 {
             unsafe { _mm256_add_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn sum(value: __m256) -> f32 {
-            unsafe {
-                let four = _mm_add_ps(
-                    _mm256_castps256_ps128(value),
-                    _mm256_extractf128_ps::<1>(value),
-                );
-                let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-                _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
-            }
         }
         #[inline(always)]
         unsafe fn prefetch(address: *const u8) {

@@ -1,9 +1,9 @@
 //! Products of bf16 weights with vectors of f32.
 //!
 //! The unit multiplies bf16 and adds in f32. A vector's number becomes the sum of two bf16,
-//! which has 16 of its 24 bits and more: the nearest, and the nearest to what that leaves. Both
-//! are rows of the tiles, and their sums are added at the end. One vector goes the same way as
-//! many, so that what it gets does not depend on how many there are.
+//! which has 16 of its 24 bits and more: the nearest, and the nearest to what that leaves. For
+//! each 32 columns first the products of the one are added, then those of the other. One vector
+//! goes the same way as many, so that what it gets does not depend on how many there are.
 
 use std::ops::Range;
 
@@ -12,23 +12,23 @@ use half::bf16;
 use super::super::lines::Lines;
 use super::super::panels::{PANEL, Panels};
 use super::super::team;
-use super::{Sums, TALL, Tiles, add_products, ask_for, load, store, zero};
+use super::{RESIDENT, Sums, TALL, Tiles, add_products, ask_for, load, store, zero};
 use crate::rows::on_best;
 
 /// bf16 numbers whose sum stands for an f32.
 const PARTS: usize = 2;
 
-/// Vectors whose parts are in one tile.
-const FEW: usize = TALL / PARTS;
-
 /// Columns of a tile.
 const WIDE: usize = 32;
 
-/// Tiles ahead of its use that a weight is asked for.
+/// Tiles ahead of its use that a weight is asked for, where each is used few times.
 const AHEAD: usize = 4;
 
-/// Panels that are multiplied at the same time at most.
+/// Panels that are multiplied at the same time at most, and sums that are in tiles.
 const MOST: usize = 4;
+
+/// Tiles of columns of which the vectors stay in the first cache: 32 KiB of two groups.
+const DEEP: usize = 8;
 
 /// Whether the unit is there and multiplies by matrices of `columns`.
 pub(in super::super) fn serves(columns: usize) -> bool {
@@ -50,12 +50,12 @@ impl Parts {
     /// Those of `columns` numbers that `vectors` has one after the other.
     pub(in super::super) fn new(vectors: &[f32], columns: usize) -> Self {
         let count = vectors.len() / columns;
-        let tall = if count <= FEW { count } else { TALL };
+        let tall = if count <= TALL { count } else { TALL };
         let group = PARTS * tall * columns;
         let total = count.div_ceil(tall.max(1)) * group;
         let mut values = Lines::with_capacity(total);
         values.grow(total);
-        if count <= FEW {
+        if count <= TALL {
             part(vectors, columns, tall, &mut values);
         } else {
             team::each_part(&mut values, group, |number, values| {
@@ -156,68 +156,121 @@ impl Work<'_> {
     /// The unit must be there.
     #[target_feature(enable = "avx512f")]
     unsafe fn run(mut self) {
-        let Parts {
-            tall,
-            count,
-            columns,
-            ..
-        } = *self.vectors;
-        let mut sums = [Sums([[0.0; PANEL]; TALL]); MOST];
-        let mut row = 0;
-        // SAFETY: the caller promises the unit; `weights` and each group are as many tiles as
-        // the functions read.
+        // SAFETY: the caller promises the unit.
         unsafe {
-            let _tiles = Tiles::new(PARTS * tall);
-            while row < self.rows {
-                let weights = &self.weights[row * columns..];
-                let left = weights.len() / (PANEL * columns);
-                let panels = match (count <= FEW, left) {
-                    (true, 4..) => 4,
-                    (false, 2..) => 2,
-                    _ => 1,
-                };
-                for vector in (0..count).step_by(tall) {
-                    let vectors = self.vectors.group(vector).as_ptr();
-                    let weights = weights.as_ptr();
-                    match (count <= FEW, panels) {
-                        (true, 4) => few_by_four(weights, vectors, tall, columns, &mut sums),
-                        (true, _) => few_by_one(weights, vectors, tall, columns, &mut sums),
-                        (false, 2) => group_by_two(weights, vectors, columns, &mut sums),
-                        (false, _) => group_by_one(weights, vectors, columns, &mut sums),
-                    }
-                    self.write(row, vector, panels, &sums);
-                }
-                row += panels * PANEL;
+            let _tiles = Tiles::new(self.vectors.tall);
+            match self.vectors.count <= TALL {
+                true => self.run_few(),
+                false => self.run_many(),
             }
         }
     }
 
-    /// Adds the sums of both parts. Those of a panel are in one of `sums` where vectors are
-    /// few, one behind the other, else in two.
+    /// One tile of vectors: streams the weights through once.
+    ///
+    /// # Safety
+    /// The tiles must be this thread's.
     #[target_feature(enable = "avx512f")]
-    fn write(&mut self, row: usize, vector: usize, panels: usize, sums: &[Sums<f32>; MOST]) {
-        let Parts { tall, count, .. } = *self.vectors;
-        for panel in 0..panels {
-            let from = row + panel * PANEL;
-            let width = PANEL.min(self.rows - from);
-            for n in 0..tall.min(count - vector) {
-                let (first, second) = match count <= FEW {
-                    true => (&sums[panel].0[n], &sums[panel].0[tall + n]),
-                    false => (&sums[2 * panel].0[n], &sums[2 * panel + 1].0[n]),
-                };
-                let both: [f32; PANEL] = std::array::from_fn(|lane| first[lane] + second[lane]);
-                let to = &mut self.outputs[(vector + n) * self.stride + from..];
-                match width == PANEL {
-                    // Of a length that the compiler knows: in a register.
-                    true => to[..PANEL].copy_from_slice(&both),
-                    false => to[..width].copy_from_slice(&both[..width]),
+    unsafe fn run_few(&mut self) {
+        let (tall, columns) = (self.vectors.tall, self.vectors.columns);
+        let mut sums = [Sums([[0.0; PANEL]; TALL]); MOST];
+        let vectors = self.vectors.values.as_ptr();
+        let mut row = 0;
+        while row < self.rows {
+            let weights = &self.weights[row * columns..];
+            let panels = if weights.len() >= 4 * PANEL * columns {
+                4
+            } else {
+                1
+            };
+            // SAFETY: the caller promises the tiles; there are as many panels, and as many
+            // vectors as `tall` says.
+            unsafe {
+                match panels {
+                    4 => few_by_four(weights.as_ptr(), vectors, tall, columns, &mut sums),
+                    _ => few_by_one(weights.as_ptr(), vectors, tall, columns, &mut sums),
                 }
             }
+            for (panel, sums) in sums[..panels].iter().enumerate() {
+                self.write(row + panel * PANEL, 0, sums);
+            }
+            row += panels * PANEL;
+        }
+    }
+
+    /// Blocks of rows, of vectors and of columns, so that tiles come from the caches.
+    ///
+    /// # Safety
+    /// The tiles must be this thread's.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn run_many(&mut self) {
+        let Parts { count, columns, .. } = *self.vectors;
+        let tiles = columns / WIDE;
+        let panel = PANEL * columns;
+        let pairs = (RESIDENT / (2 * panel * size_of::<bf16>())).max(1);
+        let mut sums = vec![[Sums([[0.0; PANEL]; TALL]); 4]; pairs];
+        for row in (0..self.rows).step_by(pairs * 2 * PANEL) {
+            let weights = &self.weights[row * columns..];
+            let weights = &weights[..weights.len().min(pairs * 2 * panel)];
+            for vector in (0..count).step_by(2 * TALL) {
+                let vectors = self.vectors.group(vector);
+                let groups = if vector + TALL < count { 2 } else { 1 };
+                sums.fill([Sums([[0.0; PANEL]; TALL]); 4]);
+                for from in (0..tiles).step_by(DEEP) {
+                    let deep = DEEP.min(tiles - from);
+                    for (pair, sums) in weights.chunks(2 * panel).zip(&mut sums) {
+                        let block = Block {
+                            weights: pair[from * PANEL * WIDE..].as_ptr(),
+                            panel,
+                            vectors: vectors[from * PARTS * TALL * WIDE..].as_ptr(),
+                            group: PARTS * TALL * columns,
+                            deep,
+                        };
+                        let second = Block {
+                            vectors: block.vectors.wrapping_add(block.group),
+                            ..block
+                        };
+                        // SAFETY: the caller promises the tiles; the panels and groups that are
+                        // named are there.
+                        unsafe {
+                            match (pair.len() > panel, groups) {
+                                (true, 2) => block.two_by_two(sums),
+                                (true, _) => block.one_by_two(sums),
+                                (false, 2) => {
+                                    block.one_by_one(&mut sums[0]);
+                                    second.one_by_one(&mut sums[2]);
+                                }
+                                (false, _) => block.one_by_one(&mut sums[0]),
+                            }
+                        }
+                    }
+                }
+                let pairs = weights.chunks(2 * panel).zip(&sums).enumerate();
+                for (number, (pair, sums)) in pairs {
+                    for (group, sums) in sums.chunks(2).take(groups).enumerate() {
+                        for (which, sums) in sums.iter().take(pair.len() / panel).enumerate() {
+                            let row = row + (2 * number + which) * PANEL;
+                            self.write(row, vector + group * TALL, sums);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes the sums of the panel of row `row` and the group of vector `vector`.
+    #[target_feature(enable = "avx512f")]
+    fn write(&mut self, row: usize, vector: usize, sums: &Sums<f32>) {
+        let width = PANEL.min(self.rows - row);
+        let count = self.vectors.tall.min(self.vectors.count - vector);
+        for (n, sums) in sums.0[..count].iter().enumerate() {
+            let to = &mut self.outputs[(vector + n) * self.stride + row..][..width];
+            super::write(sums, to);
         }
     }
 }
 
-/// A group of few vectors by four panels.
+/// A tile of vectors by four panels.
 ///
 /// # Safety
 /// The tiles must be this thread's, and as many numbers be there.
@@ -230,35 +283,36 @@ unsafe fn few_by_four(
     sums: &mut [Sums<f32>; MOST],
 ) {
     let panel = PANEL * columns;
-    let blocks = columns / WIDE;
+    let tiles = columns / WIDE;
     // SAFETY: the caller promises the operands.
     unsafe {
         zero!(0 1 2 3);
-        for block in 0..blocks {
-            load!(4 from vectors.add(block * PARTS * tall * WIDE));
-            let weights = weights.add(block * PANEL * WIDE);
+        for tile in 0..tiles {
+            let vectors = vectors.add(tile * PARTS * tall * WIDE);
+            load!(4 from vectors, 5 from vectors.add(tall * WIDE));
+            let weights = weights.add(tile * PANEL * WIDE);
             // Where the panels end, those of the next four are what will be used.
-            let jump = if block + AHEAD < blocks { 0 } else { 3 * panel };
+            let jump = if tile + AHEAD < tiles { 0 } else { 3 * panel };
             let next = weights.wrapping_add(AHEAD * PANEL * WIDE + jump);
             ask_for(next);
-            load!(7 from weights);
-            add_products!("tdpbf16ps": 0 += 4 * 7);
+            load!(6 from weights);
+            add_products!("tdpbf16ps": 0 += 4 * 6, 0 += 5 * 6);
             ask_for(next.wrapping_add(panel));
             load!(7 from weights.add(panel));
-            add_products!("tdpbf16ps": 1 += 4 * 7);
+            add_products!("tdpbf16ps": 1 += 4 * 7, 1 += 5 * 7);
             ask_for(next.wrapping_add(2 * panel));
-            load!(7 from weights.add(2 * panel));
-            add_products!("tdpbf16ps": 2 += 4 * 7);
+            load!(6 from weights.add(2 * panel));
+            add_products!("tdpbf16ps": 2 += 4 * 6, 2 += 5 * 6);
             ask_for(next.wrapping_add(3 * panel));
             load!(7 from weights.add(3 * panel));
-            add_products!("tdpbf16ps": 3 += 4 * 7);
+            add_products!("tdpbf16ps": 3 += 4 * 7, 3 += 5 * 7);
         }
         let [a, b, c, d] = sums;
         store!(0 to a, 1 to b, 2 to c, 3 to d);
     }
 }
 
-/// A group of few vectors by a panel.
+/// A tile of vectors by a panel.
 ///
 /// # Safety
 /// As for [`few_by_four`].
@@ -273,66 +327,108 @@ unsafe fn few_by_one(
     // SAFETY: the caller promises the operands.
     unsafe {
         zero!(0);
-        for block in 0..columns / WIDE {
-            load!(4 from vectors.add(block * PARTS * tall * WIDE));
-            load!(7 from weights.add(block * PANEL * WIDE));
-            add_products!("tdpbf16ps": 0 += 4 * 7);
+        for tile in 0..columns / WIDE {
+            let vectors = vectors.add(tile * PARTS * tall * WIDE);
+            load!(4 from vectors, 5 from vectors.add(tall * WIDE));
+            load!(6 from weights.add(tile * PANEL * WIDE));
+            add_products!("tdpbf16ps": 0 += 4 * 6, 0 += 5 * 6);
         }
         store!(0 to sums[0]);
     }
 }
 
-/// A group of 16 vectors by two panels.
-///
-/// # Safety
-/// As for [`few_by_four`].
-#[inline(always)]
-unsafe fn group_by_two(
+/// Some columns of panels and groups of vectors.
+#[derive(Clone, Copy)]
+struct Block {
     weights: *const bf16,
+    /// Numbers from one panel to the next.
+    panel: usize,
     vectors: *const bf16,
-    columns: usize,
-    sums: &mut [Sums<f32>; MOST],
-) {
-    // SAFETY: the caller promises the operands.
-    unsafe {
-        zero!(0 1 2 3);
-        for block in 0..columns / WIDE {
-            let vectors = vectors.add(block * PARTS * TALL * WIDE);
-            let weights = weights.add(block * PANEL * WIDE);
-            load!(6 from weights, 4 from vectors);
-            add_products!("tdpbf16ps": 0 += 4 * 6);
-            load!(5 from vectors.add(TALL * WIDE));
-            add_products!("tdpbf16ps": 1 += 5 * 6);
-            load!(7 from weights.add(PANEL * columns));
-            add_products!("tdpbf16ps": 2 += 4 * 7, 3 += 5 * 7);
-        }
-        let [a, b, c, d] = sums;
-        store!(0 to a, 1 to b, 2 to c, 3 to d);
-    }
+    /// Numbers from one group to the next.
+    group: usize,
+    /// Tiles of columns.
+    deep: usize,
 }
 
-/// A group of 16 vectors by a panel.
-///
-/// # Safety
-/// As for [`few_by_four`].
-#[inline(always)]
-unsafe fn group_by_one(
-    weights: *const bf16,
-    vectors: *const bf16,
-    columns: usize,
-    sums: &mut [Sums<f32>; MOST],
-) {
-    // SAFETY: the caller promises the operands.
-    unsafe {
-        zero!(0 1);
-        for block in 0..columns / WIDE {
-            let vectors = vectors.add(block * PARTS * TALL * WIDE);
-            load!(6 from weights.add(block * PANEL * WIDE), 4 from vectors);
-            load!(5 from vectors.add(TALL * WIDE));
-            add_products!("tdpbf16ps": 0 += 4 * 6, 1 += 5 * 6);
+impl Block {
+    /// Two groups of vectors by two panels: sums of the first group with both, then of the
+    /// second.
+    ///
+    /// # Safety
+    /// The tiles must be this thread's, and both panels and groups be there; so for the others.
+    #[inline(always)]
+    unsafe fn two_by_two(self, sums: &mut [Sums<f32>; 4]) {
+        let [a, b, c, d] = sums;
+        // SAFETY: the caller promises the operands.
+        unsafe {
+            load!(0 from a.0.as_ptr(), 1 from b.0.as_ptr(), 2 from c.0.as_ptr(), 3 from d.0.as_ptr());
+            for tile in 0..self.deep {
+                let (weights, vectors) = self.tile(tile);
+                load!(6 from weights, 4 from vectors);
+                add_products!("tdpbf16ps": 0 += 4 * 6);
+                load!(7 from weights.add(self.panel));
+                add_products!("tdpbf16ps": 1 += 4 * 7);
+                load!(5 from vectors.add(self.group));
+                add_products!("tdpbf16ps": 2 += 5 * 6, 3 += 5 * 7);
+                load!(4 from vectors.add(TALL * WIDE));
+                add_products!("tdpbf16ps": 0 += 4 * 6, 1 += 4 * 7);
+                load!(5 from vectors.add(self.group + TALL * WIDE));
+                add_products!("tdpbf16ps": 2 += 5 * 6, 3 += 5 * 7);
+            }
+            store!(0 to a, 1 to b, 2 to c, 3 to d);
         }
-        let [a, b, ..] = sums;
-        store!(0 to a, 1 to b);
+    }
+
+    /// A group of vectors by two panels.
+    ///
+    /// # Safety
+    /// As for [`Self::two_by_two`].
+    #[inline(always)]
+    unsafe fn one_by_two(self, [a, b, ..]: &mut [Sums<f32>; 4]) {
+        // SAFETY: the caller promises the operands.
+        unsafe {
+            load!(0 from a.0.as_ptr(), 1 from b.0.as_ptr());
+            for tile in 0..self.deep {
+                let (weights, vectors) = self.tile(tile);
+                load!(4 from vectors, 5 from vectors.add(TALL * WIDE));
+                load!(6 from weights, 7 from weights.add(self.panel));
+                add_products!("tdpbf16ps": 0 += 4 * 6, 1 += 4 * 7, 0 += 5 * 6, 1 += 5 * 7);
+            }
+            store!(0 to a, 1 to b);
+        }
+    }
+
+    /// A group of vectors by a panel.
+    ///
+    /// # Safety
+    /// As for [`Self::two_by_two`].
+    #[inline(always)]
+    unsafe fn one_by_one(self, sums: &mut Sums<f32>) {
+        // SAFETY: the caller promises the operands.
+        unsafe {
+            load!(0 from sums.0.as_ptr());
+            for tile in 0..self.deep {
+                let (weights, vectors) = self.tile(tile);
+                load!(4 from vectors, 5 from vectors.add(TALL * WIDE), 6 from weights);
+                add_products!("tdpbf16ps": 0 += 4 * 6, 0 += 5 * 6);
+            }
+            store!(0 to sums);
+        }
+    }
+
+    /// The weights and vectors of a tile of columns.
+    ///
+    /// # Safety
+    /// It must be there.
+    #[inline(always)]
+    unsafe fn tile(&self, tile: usize) -> (*const bf16, *const bf16) {
+        // SAFETY: the caller promises it.
+        unsafe {
+            (
+                self.weights.add(tile * PANEL * WIDE),
+                self.vectors.add(tile * PARTS * TALL * WIDE),
+            )
+        }
     }
 }
 

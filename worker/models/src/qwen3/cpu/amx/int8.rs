@@ -3,11 +3,12 @@
 //! scaled and added alike.
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 use super::super::int8::{BLOCK, Operands, PANEL_BLOCK};
 use super::super::lines::Lines;
 use super::super::panels::PANEL;
-use super::{Sums, TALL, Tiles, add_products, ask_for, load, store, zero};
+use super::{RESIDENT, Sums, TALL, Tiles, add_products, ask_for, load, store, write, zero};
 
 /// Vectors from which on the unit is faster than vector registers, which take the weights of
 /// fewer as fast as memory gives them.
@@ -15,6 +16,10 @@ pub(in super::super) const MANY: usize = 4;
 
 /// Blocks whose sums are taken out of the tiles together.
 const TOGETHER: usize = 4;
+
+/// Blocks of columns, and groups, of which the vectors stay in the first cache: 16 KiB.
+const DEEP: usize = 8;
+const GROUPS: usize = 2;
 
 /// Vectors in the order in which their tiles are read.
 #[derive(Clone, Debug)]
@@ -48,81 +53,139 @@ impl VectorTiles {
         }
     }
 
-    /// Vectors of a group.
-    pub(in super::super) fn tall(&self) -> usize {
-        self.tall
-    }
-
-    /// Calls `work` with the products of panels with groups of vectors, for as long as it asks
-    /// for more. The unit must be there.
-    ///
-    /// # Panics
-    /// When it is not.
-    pub(in super::super) fn multiply(&self, work: impl FnOnce(&Multiplier<'_>)) {
-        assert!(super::is_there(), "no matrix unit");
-        // SAFETY: it is there.
-        let _tiles = unsafe { Tiles::new(self.tall) };
-        work(&Multiplier { vectors: self });
+    /// Some columns of the vectors of group `group`.
+    fn group(&self, group: usize) -> &[i8] {
+        let width = self.tall * self.blocks * BLOCK;
+        &self.values[group * width..][..width]
     }
 }
 
-/// Multiplies by vectors with the tiles of this thread.
-pub(in super::super) struct Multiplier<'v> {
-    vectors: &'v VectorTiles,
-}
-
-impl Multiplier<'_> {
-    /// The products of a panel with the `count` vectors from `vector` on, which begins a group.
-    /// `all` has the operands of both.
-    ///
-    /// # Panics
-    /// When `all` has not so many.
-    pub(in super::super) fn sums(
-        &self,
-        all: Operands<'_>,
-        vector: usize,
-        count: usize,
-        sums: &mut [[f32; PANEL]; TALL],
-    ) {
-        let VectorTiles {
-            ref values,
-            tall,
-            blocks,
-        } = *self.vectors;
-        assert!(all.blocks == blocks && count <= tall && vector.is_multiple_of(tall));
-        assert!(all.weights.len() >= blocks * PANEL_BLOCK);
-        assert!(all.weight_scales.len() >= blocks * PANEL);
-        assert!(all.corrections.len() >= count * blocks);
-        assert!(all.vector_scales.len() >= count * blocks);
-        let group = &values[vector * blocks * BLOCK..][..tall * blocks * BLOCK];
-        // SAFETY: `multiply` saw that the unit is there, which comes with AVX-512, and gave this
-        // thread its tiles, which it keeps while this is borrowed; the slices are as long.
-        unsafe { group_by_panel(all, group, tall, &mut sums[..count]) }
-    }
-}
-
-/// # Safety
-/// The unit must be there, the tiles be this thread's, and all slices be as long as
-/// `all.blocks`, `tall` and the number of `sums` say.
-#[target_feature(enable = "avx512f")]
-unsafe fn group_by_panel(
-    all: Operands<'_>,
-    vectors: &[i8],
-    tall: usize,
-    sums: &mut [[f32; PANEL]],
+/// `outputs[n·stride + r] = rows[r] · vectors[n]` for `rows` rows and `count` vectors;
+/// `operands(panel, vector, count)` has those of a panel and of the `count` vectors from
+/// `vector` on.
+///
+/// # Panics
+/// When the unit is not there, `operands` has not so many, or `outputs` is too short.
+pub(in super::super) fn products<'o>(
+    vectors: &VectorTiles,
+    (rows, count): (usize, usize),
+    operands: impl Fn(usize, usize, usize) -> Operands<'o>,
+    outputs: &mut [f32],
+    stride: usize,
 ) {
-    let blocks = all.blocks;
-    let mut dots = [Sums([[0_i32; PANEL]; TALL]); TOGETHER];
-    sums.fill([0.0; PANEL]);
-    for first in (0..blocks).step_by(TOGETHER) {
-        // SAFETY: the caller promises the operands; in place of blocks that are not there, the
-        // last is multiplied. A prefetch may be anywhere.
+    assert!(super::is_there(), "no matrix unit");
+    let VectorTiles { tall, blocks, .. } = *vectors;
+    // SAFETY: it is there.
+    let _tiles = unsafe { Tiles::new(tall) };
+    let (panels, groups) = (rows.div_ceil(PANEL), count.div_ceil(tall));
+    // One group streams the weights through once; for several, tiles come from the caches.
+    let (deep, together) = if groups == 1 {
+        (blocks, 1)
+    } else {
+        (DEEP, GROUPS)
+    };
+    let resident = (RESIDENT / (blocks * PANEL_BLOCK)).clamp(1, panels);
+    let mut dots = [Sums([[0; PANEL]; TALL]); TOGETHER];
+    let mut sums = vec![[Sums([[0.0; PANEL]; TALL]); GROUPS]; resident];
+    for panel in (0..panels).step_by(resident) {
+        let those = panel..panels.min(panel + resident);
+        for group in (0..groups).step_by(together) {
+            let these = group..groups.min(group + together);
+            sums.fill([Sums([[0.0; PANEL]; TALL]); GROUPS]);
+            for from in (0..blocks).step_by(deep) {
+                let range = from..blocks.min(from + deep);
+                for (panel, sums) in those.clone().zip(&mut sums) {
+                    for (group, sums) in these.clone().zip(sums) {
+                        let count = tall.min(count - group * tall);
+                        let all = operands(panel, group * tall, count);
+                        assert_eq!(all.blocks, blocks);
+                        assert!(all.weights.len() >= blocks * PANEL_BLOCK);
+                        assert!(all.weight_scales.len() >= blocks * PANEL);
+                        assert!(all.corrections.len() >= count * blocks);
+                        assert!(all.vector_scales.len() >= count * blocks);
+                        let work = Work {
+                            all,
+                            vectors: vectors.group(group),
+                            tall,
+                            is_streamed: groups == 1,
+                        };
+                        // SAFETY: the unit is there, which comes with AVX-512, and this thread
+                        // has its tiles; the slices are as long.
+                        unsafe { work.add(range.clone(), &mut dots, &mut sums.0[..count]) }
+                    }
+                }
+            }
+            for (panel, sums) in those.clone().zip(&sums) {
+                for (group, sums) in these.clone().zip(sums) {
+                    let count = tall.min(count - group * tall);
+                    let row = panel * PANEL;
+                    let wide = PANEL.min(rows - row);
+                    for (n, sums) in sums.0[..count].iter().enumerate() {
+                        let to = &mut outputs[(group * tall + n) * stride + row..][..wide];
+                        // SAFETY: as above.
+                        unsafe { write(sums, to) };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A panel by a group of vectors.
+#[derive(Clone, Copy)]
+struct Work<'w> {
+    all: Operands<'w>,
+    vectors: &'w [i8],
+    tall: usize,
+    /// Whether the weights come from memory, and are worth asking for.
+    is_streamed: bool,
+}
+
+impl Work<'_> {
+    /// Adds the products of some blocks.
+    ///
+    /// # Safety
+    /// The unit must be there, the tiles be this thread's, and all slices be as long as
+    /// `all.blocks`, `tall` and the number of `sums` say.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn add(
+        self,
+        range: Range<usize>,
+        dots: &mut [Sums<i32>; TOGETHER],
+        sums: &mut [[f32; PANEL]],
+    ) {
+        let Range { start, end } = range;
+        for first in (start..end).step_by(TOGETHER) {
+            // SAFETY: the caller promises the operands.
+            unsafe {
+                self.multiply(first, end - 1, dots);
+                match end - first {
+                    1 => add_blocks::<1>(self.all, first, dots, sums),
+                    2 => add_blocks::<2>(self.all, first, dots, sums),
+                    3 => add_blocks::<3>(self.all, first, dots, sums),
+                    _ => add_blocks::<TOGETHER>(self.all, first, dots, sums),
+                }
+            }
+        }
+    }
+
+    /// The products of the blocks from `first` on; in place of blocks behind `last`, those of
+    /// that.
+    ///
+    /// # Safety
+    /// As for [`Self::add`].
+    #[inline(always)]
+    unsafe fn multiply(self, first: usize, last: usize, dots: &mut [Sums<i32>; TOGETHER]) {
+        // SAFETY: the caller promises the operands.
         unsafe {
             let operands = |block: usize| {
-                let block = (first + block).min(blocks - 1);
-                let weights = all.weights.as_ptr().add(block * PANEL_BLOCK);
-                ask_for(weights.wrapping_add(TOGETHER * PANEL_BLOCK));
-                (vectors.as_ptr().add(block * tall * BLOCK), weights)
+                let block = (first + block).min(last);
+                let weights = self.all.weights.as_ptr().add(block * PANEL_BLOCK);
+                if self.is_streamed {
+                    ask_for(weights.wrapping_add(TOGETHER * PANEL_BLOCK));
+                }
+                let vectors = self.vectors.as_ptr().add(block * self.tall * BLOCK);
+                (vectors, weights)
             };
             zero!(0 1 2 3);
             let (vectors, weights) = operands(0);
@@ -137,14 +200,8 @@ unsafe fn group_by_panel(
             let (vectors, weights) = operands(3);
             load!(5 from vectors, 7 from weights);
             add_products!("tdpbsud": 3 += 5 * 7);
-            let [a, b, c, d] = &mut dots;
+            let [a, b, c, d] = dots;
             store!(0 to a, 1 to b, 2 to c, 3 to d);
-            match blocks - first {
-                1 => add_blocks::<1>(all, first, &dots, sums),
-                2 => add_blocks::<2>(all, first, &dots, sums),
-                3 => add_blocks::<3>(all, first, &dots, sums),
-                _ => add_blocks::<TOGETHER>(all, first, &dots, sums),
-            }
         }
     }
 }
@@ -152,7 +209,7 @@ unsafe fn group_by_panel(
 /// Adds the scaled sums of `B` blocks from `first` on, in their order.
 ///
 /// # Safety
-/// As for [`group_by_panel`].
+/// As for [`Work::add`].
 #[inline]
 #[target_feature(enable = "avx512f")]
 unsafe fn add_blocks<const B: usize>(

@@ -8,7 +8,7 @@ pub(super) mod bf16;
 pub(super) mod int8;
 
 use std::arch::asm;
-use std::arch::x86_64::{__cpuid_count, _MM_HINT_T0, _mm_prefetch};
+use std::arch::x86_64::*;
 use std::marker::PhantomData;
 use std::sync::LazyLock;
 
@@ -17,6 +17,9 @@ use super::panels::PANEL;
 
 /// Rows of a tile at most.
 const TALL: usize = 16;
+
+/// Bytes of weights that stay in the second cache.
+const RESIDENT: usize = 512 * 1024;
 
 /// A tile's sums.
 #[derive(Clone, Copy)]
@@ -155,4 +158,13 @@ fn ask_for<T>(from: *const T) {
         // SAFETY: a prefetch may be anywhere.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
     }
+}
+
+/// Writes the first sums.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn write(sums: &[f32; PANEL], to: &mut [f32]) {
+    let mask = u16::MAX >> (PANEL - to.len());
+    // SAFETY: both have as many numbers as the mask.
+    unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), mask, _mm512_loadu_ps(sums.as_ptr())) };
 }

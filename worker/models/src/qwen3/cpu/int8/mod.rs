@@ -28,7 +28,7 @@ use super::amx::{
 };
 use super::lines::Lines;
 use super::panels::PANEL;
-use crate::rows::{on_best, sum};
+use crate::rows::{fold, on_best, sum};
 
 /// Numbers that share a scale.
 pub(super) const BLOCK: usize = 64;
@@ -240,26 +240,17 @@ impl Int8Rows {
         outputs: &mut [f32],
         stride: usize,
     ) {
-        let mut sums = [[0.0; PANEL]; 16];
-        tiles.multiply(|unit| {
-            for row in rows.clone().step_by(PANEL) {
-                let wide = PANEL.min(rows.end - row);
-                for vector in (0..vectors.count()).step_by(tiles.tall()) {
-                    let at = Tile {
-                        weights: self,
-                        panel: row / PANEL,
-                        vectors,
-                        vector,
-                    };
-                    let count = tiles.tall().min(vectors.count() - vector);
-                    unit.sums(at.operands(1, count), vector, count, &mut sums);
-                    for (n, sums) in sums[..count].iter().enumerate() {
-                        let to = (vector + n) * stride + row - rows.start;
-                        outputs[to..][..wide].copy_from_slice(&sums[..wide]);
-                    }
-                }
-            }
-        });
+        let operands = |panel: usize, vector: usize, count: usize| {
+            let at = Tile {
+                weights: self,
+                panel: rows.start / PANEL + panel,
+                vectors,
+                vector,
+            };
+            at.operands(1, count)
+        };
+        let size = (rows.len(), vectors.count());
+        amx::int8::products(tiles, size, operands, outputs, stride);
     }
 }
 
@@ -331,7 +322,7 @@ on_best! {
                     *most = if x.abs() > *most { x.abs() } else { *most };
                 }
             }
-            let largest = most.iter().copied().fold(0.0_f32, f32::max);
+            let largest = fold(most, |a, b| if b > a { b } else { a });
             let scale = largest / 127.0 + sum(&source, |x| x * 0.0);
             let inverse = if scale > 0.0 { 127.0 / largest } else { 0.0 };
             for (value, x) in values.iter_mut().zip(&source) {
@@ -397,9 +388,9 @@ pub(super) struct Operands<'t> {
     pub(super) blocks: usize,
 }
 
-impl Tile<'_> {
+impl<'t> Tile<'t> {
     /// Those of `panels` panels and `count` vectors.
-    fn operands(&self, panels: usize, count: usize) -> Operands<'_> {
+    fn operands(&self, panels: usize, count: usize) -> Operands<'t> {
         let blocks = self.vectors.blocks;
         let (panel, vector) = (self.panel * blocks, self.vector * blocks);
         Operands {
