@@ -6,6 +6,7 @@
 //! below 2e-7.
 
 use super::kernel::{ISA, Isa};
+use crate::rows::{fold, sum};
 
 /// `softmax(scale · scores)` in place. Not a number when a score is none.
 pub(super) fn softmax(scores: &mut [f32], scale: f32) {
@@ -55,14 +56,29 @@ pub(crate) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
 
 #[inline(always)]
 fn softmax_with(scores: &mut [f32], scale: f32) {
-    let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let largest = largest(scores);
     for score in scores.iter_mut() {
         *score = exp((*score - largest) * scale);
     }
-    let inverse = 1.0 / scores.iter().sum::<f32>();
+    let inverse = 1.0 / sum(scores, |x| x);
     for score in scores {
         *score *= inverse;
     }
+}
+
+/// The largest, of those that are numbers.
+#[inline(always)]
+fn largest(scores: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let (lanes, rest) = scores.as_chunks::<16>();
+    let mut most = [f32::NEG_INFINITY; 16];
+    for scores in lanes {
+        for (most, score) in most.iter_mut().zip(scores) {
+            *most = larger(*most, *score);
+        }
+    }
+    rest.iter()
+        .fold(fold(most, larger), |most, score| larger(most, *score))
 }
 
 #[inline(always)]
