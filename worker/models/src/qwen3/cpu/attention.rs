@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use super::cache::{BLOCK_TOKENS, SequenceCache};
 use super::exp::softmax;
 use super::kernel::add_weighted;
+use super::outputs::Outputs;
 use super::panels::{self, PANEL};
 use super::pass::Row;
 use super::team;
@@ -114,7 +115,8 @@ fn attend_group<'a, I: Iterator<Item = (&'a [f32], &'a [f32])>>(
     scores.resize(vectors * stride, 0.0);
     for (number, (keys, _)) in blocks().enumerate() {
         let scores = &mut scores[number * BLOCK_TOKENS..];
-        panels::products(keys, head_dim, queries, scores, stride);
+        let outputs = Outputs::new(scores, keys.len() / head_dim, stride);
+        panels::products(keys, head_dim, queries, outputs);
     }
     let scale = 1.0 / (head_dim as f32).sqrt();
     for (vector, scores) in scores.chunks_exact_mut(stride).enumerate() {

@@ -1,6 +1,5 @@
 //! A weight matrix in one of three kinds of numbers, and its product with vectors.
 
-use std::cell::Cell;
 use std::ops::Range;
 
 use burn::tensor::DType;
@@ -9,6 +8,7 @@ use half::bf16;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use super::amx;
 use super::int8::{Int8Rows, Int8Vectors};
+use super::outputs::Outputs;
 use super::panels::{PANEL, Panels};
 use super::team;
 
@@ -171,75 +171,56 @@ impl Matrix {
         let vectors = inputs.len() / columns;
         match &self.values {
             Values::F32(values) => {
-                share_rows(rows, columns, vectors, outputs, |rows, out, stride| {
-                    values.products(rows, inputs, out, stride);
+                share_rows(rows, columns, vectors, outputs, |rows, out| {
+                    values.products(rows, inputs, out);
                 });
             }
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Values::Bf16(values) if amx::bf16::serves(columns) => {
                 let inputs = amx::bf16::Parts::new(inputs, columns);
-                share_rows(rows, columns, vectors, outputs, |rows, out, stride| {
-                    amx::bf16::products(values, rows, &inputs, out, stride);
+                share_rows(rows, columns, vectors, outputs, |rows, out| {
+                    amx::bf16::products(values, rows, &inputs, out);
                 });
             }
             Values::Bf16(values) => {
-                share_rows(rows, columns, vectors, outputs, |rows, out, stride| {
-                    values.products(rows, inputs, out, stride);
+                share_rows(rows, columns, vectors, outputs, |rows, out| {
+                    values.products(rows, inputs, out);
                 });
             }
             Values::Int8(values) => {
                 let inputs = Int8Vectors::new(inputs, columns);
-                share_rows(rows, columns, vectors, outputs, |rows, out, stride| {
-                    values.products(rows, &inputs, out, stride);
+                share_rows(rows, columns, vectors, outputs, |rows, out| {
+                    values.products(rows, &inputs, out);
                 });
             }
         }
     }
 }
 
-/// Calls `run(range, out, stride)` for ranges that cover `rows` and begin a panel, on several
-/// threads where that is worth while; it writes the product of row
-/// `range.start + r` with vector `n` to `out[n·stride + r]`.
+/// Calls `run(range, outputs)` for ranges that cover `rows` and begin a panel, on several
+/// threads where that is worth while; it writes the products of the range's rows with all
+/// vectors.
 fn share_rows(
     rows: usize,
     columns: usize,
     vectors: usize,
     outputs: &mut [f32],
-    run: impl Fn(Range<usize>, &mut [f32], usize) + Sync,
+    run: impl Fn(Range<usize>, Outputs<'_>) + Sync,
 ) {
+    let outputs = Outputs::new(outputs, rows, rows);
     let threads = team::threads();
     if threads < 2 || rows * columns * vectors < team::worth_while(PARALLEL_WORK) {
-        run(0..rows, outputs, rows);
+        run(0..rows, outputs);
         return;
     }
     // Two shares a thread, so that a thread that starts late is waited for less.
     let share = rows.div_ceil(threads * 2).next_multiple_of(PANEL);
-    let range = |number: usize| number * share..((number + 1) * share).min(rows);
-    if vectors == 1 {
-        team::each_part(outputs, share, |number, out| run(range(number), out, share));
-        return;
-    }
-    // With several vectors a share's outputs are strided: each share fills a
-    // block of its own, which is copied to its place.
-    let mut blocks = BLOCKS.take();
-    blocks.resize(rows * vectors, 0.0);
-    team::each_part(&mut blocks, share * vectors, |number, block| {
-        let range = range(number);
-        let stride = range.len();
-        run(range, block, stride);
+    team::each(rows.div_ceil(share), |number| {
+        let range = number * share..((number + 1) * share).min(rows);
+        // SAFETY: shares have no row in common.
+        let part = unsafe { outputs.part(range.clone()) };
+        run(range, part);
     });
-    team::each_part(outputs, rows, |n, outputs| {
-        let blocks = blocks.chunks(share * vectors);
-        for (block, outputs) in blocks.zip(outputs.chunks_mut(share)) {
-            outputs.copy_from_slice(&block[n * outputs.len()..][..outputs.len()]);
-        }
-    });
-    BLOCKS.set(blocks);
-}
-
-thread_local! {
-    /// Memory of [`share_rows`], which fills all that it reads.
-    static BLOCKS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
 #[cfg(test)]
@@ -261,7 +242,7 @@ mod tests {
             let mut alone = vec![0.0; vectors * rows];
             let mut panels = Panels::with_capacity(rows, columns);
             panels.push(&weights, |x| x);
-            panels.products(0..rows, &inputs, &mut alone, rows);
+            panels.products(0..rows, &inputs, Outputs::new(&mut alone, rows, rows));
             let mut shared = vec![0.0; vectors * rows];
             let matrix = Matrix::of(&weights, columns, Precision::Exact);
             assert!(rows * columns > PARALLEL_WORK);
@@ -303,7 +284,8 @@ mod tests {
             let rows_alone = Int8Rows::new(&weights, columns);
             let mut alone = vec![0.0; vectors * rows];
             let quantised = Int8Vectors::new(&inputs, columns);
-            rows_alone.products(0..rows, &quantised, &mut alone, rows);
+            let outputs = Outputs::new(&mut alone, rows, rows);
+            rows_alone.products(0..rows, &quantised, outputs);
             assert_eq!(alone, far);
             for (near, far) in near.iter().zip(&far) {
                 assert!((near - far).abs() < 0.005 * near.abs(), "{near} {far}");

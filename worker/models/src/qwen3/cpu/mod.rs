@@ -29,6 +29,7 @@ pub(crate) mod kernel;
 mod lines;
 mod low_rank;
 mod matrix;
+mod outputs;
 mod panels;
 mod pass;
 mod pictures;

@@ -14,6 +14,7 @@
 
 use super::kernel::{ISA, Isa};
 use super::lines::{LINE, Lines};
+use super::outputs::Outputs;
 use half::bf16;
 
 #[cfg(target_arch = "x86_64")]
@@ -112,20 +113,19 @@ impl<W: Stored> Panels<W> {
         }
     }
 
-    /// `outputs[n·stride + r] = rows[r] · inputs[n]` for the rows `r` of `rows`, counted
-    /// from its start, which begins a panel, and the vectors `n` of `inputs`.
+    /// `outputs[n][r] = rows[r] · inputs[n]` for the rows `r` of `rows`, counted from its start,
+    /// which begins a panel, and the vectors `n` of `inputs`.
     ///
     /// # Panics
-    /// When `rows` begins within a panel or ends behind the last row, and when `outputs` is
-    /// too short for the last vector's rows.
+    /// When `rows` begins within a panel or ends behind the last row, and when `outputs` has
+    /// fewer vectors or another number of rows.
     pub(super) fn products(
         &self,
         rows: std::ops::Range<usize>,
         inputs: &[f32],
-        outputs: &mut [f32],
-        stride: usize,
+        outputs: Outputs<'_>,
     ) {
-        self.products_on(*ISA, rows, inputs, outputs, stride);
+        self.products_on(*ISA, rows, inputs, outputs);
     }
 
     fn products_on(
@@ -133,8 +133,7 @@ impl<W: Stored> Panels<W> {
         isa: Isa,
         rows: std::ops::Range<usize>,
         inputs: &[f32],
-        outputs: &mut [f32],
-        stride: usize,
+        outputs: Outputs<'_>,
     ) {
         assert!(rows.start.is_multiple_of(PANEL) && rows.end <= self.rows);
         let work = Work {
@@ -143,7 +142,6 @@ impl<W: Stored> Panels<W> {
             columns: self.columns,
             inputs,
             outputs,
-            stride,
         };
         work.run_on(isa);
     }
@@ -153,13 +151,12 @@ impl<W: Stored> Panels<W> {
 /// whole ones of an even number of `columns`, one behind the other.
 ///
 /// # Panics
-/// When `outputs` is too short for the last vector's rows.
+/// When `outputs` has fewer vectors or another number of rows.
 pub(super) fn products<W: Stored>(
     panels: &[W],
     columns: usize,
     inputs: &[f32],
-    outputs: &mut [f32],
-    stride: usize,
+    outputs: Outputs<'_>,
 ) {
     let work = Work {
         panels,
@@ -167,7 +164,6 @@ pub(super) fn products<W: Stored>(
         columns,
         inputs,
         outputs,
-        stride,
     };
     work.run_on(*ISA);
 }
@@ -184,8 +180,7 @@ struct Work<'w, W> {
     rows: usize,
     columns: usize,
     inputs: &'w [f32],
-    outputs: &'w mut [f32],
-    stride: usize,
+    outputs: Outputs<'w>,
 }
 
 impl<W: Stored> Work<'_, W> {
@@ -204,7 +199,7 @@ impl<W: Stored> Work<'_, W> {
         }
         let vectors = self.inputs.len() / self.columns;
         self.inputs = &self.inputs[..vectors * self.columns];
-        assert!(vectors == 0 || self.outputs.len() >= (vectors - 1) * self.stride + self.rows);
+        assert!(vectors <= self.outputs.vectors() && self.rows == self.outputs.rows());
         match isa {
             // SAFETY: it was found on this machine.
             #[cfg(target_arch = "x86_64")]
@@ -328,23 +323,24 @@ impl<W: Stored> Work<'_, W> {
             }
             sums
         };
+        let count = (P * PANEL).min(self.rows - row);
+        let mut out = [0.0; MOST * PANEL];
         for n in 0..N {
-            let mut out = [0.0; MOST * PANEL];
+            let outputs = self.outputs.of(vector + n, row, count);
+            let whole = count == P * PANEL;
+            let to = if whole {
+                outputs.as_mut_ptr()
+            } else {
+                out.as_mut_ptr()
+            };
             for p in 0..P {
                 for r in 0..R {
-                    // SAFETY: `out` has room for as many panels as `P` is at most.
-                    unsafe {
-                        let to = out.as_mut_ptr().add(p * PANEL + r * S::LANES);
-                        S::store(to, sums[p][n][r]);
-                    }
+                    // SAFETY: both have room for as many panels, `out` for any number of them.
+                    unsafe { S::store(to.add(p * PANEL + r * S::LANES), sums[p][n][r]) };
                 }
             }
-            let count = (P * PANEL).min(self.rows - row);
-            let to = (vector + n) * self.stride + row;
-            match count == P * PANEL {
-                // Of a length that the compiler knows: in registers.
-                true => self.outputs[to..][..P * PANEL].copy_from_slice(&out[..P * PANEL]),
-                false => self.outputs[to..][..count].copy_from_slice(&out[..count]),
+            if !whole {
+                outputs.copy_from_slice(&out[..count]);
             }
         }
         N
@@ -390,7 +386,8 @@ mod tests {
                 let stride = rows + 3;
                 let mut alone = vec![f32::NAN; 27 * stride];
                 for (n, input) in inputs.chunks(columns).enumerate() {
-                    floats.products_on(isa, 0..rows, input, &mut alone[n * stride..], stride);
+                    let outputs = Outputs::new(&mut alone[n * stride..], rows, stride);
+                    floats.products_on(isa, 0..rows, input, outputs);
                 }
                 for n in 0..27 {
                     for r in 0..rows {
@@ -405,7 +402,8 @@ mod tests {
                 for count in [1, 2, 3, 5, 7, 8, 13, 27] {
                     let mut all = vec![f32::NAN; count * stride];
                     let some = &inputs[..count * columns];
-                    halves.products_on(isa, 0..rows, some, &mut all, stride);
+                    let outputs = Outputs::new(&mut all, rows, stride);
+                    halves.products_on(isa, 0..rows, some, outputs);
                     for n in 0..count {
                         let places = n * stride..n * stride + rows;
                         assert_eq!(all[places.clone()], alone[places], "{isa:?} {count}");
@@ -414,7 +412,8 @@ mod tests {
                 // A part that begins with the second panel.
                 if rows > PANEL {
                     let mut part = vec![f32::NAN; rows - PANEL];
-                    floats.products_on(isa, PANEL..rows, &inputs[..columns], &mut part, 0);
+                    let outputs = Outputs::new(&mut part, rows - PANEL, rows - PANEL);
+                    floats.products_on(isa, PANEL..rows, &inputs[..columns], outputs);
                     assert_eq!(part, alone[PANEL..rows]);
                 }
             }

@@ -10,6 +10,7 @@ use std::ops::Range;
 use half::bf16;
 
 use super::super::lines::Lines;
+use super::super::outputs::Outputs;
 use super::super::panels::{PANEL, Panels};
 use super::super::team;
 use super::{RESIDENT, Sums, TALL, Tiles, add_products, ask_for, load, store, zero};
@@ -111,18 +112,17 @@ fn nearest(x: f32) -> (bf16, f32) {
     (half, x - f32::from_bits(u32::from(half.to_bits()) << 16))
 }
 
-/// `outputs[n·stride + r] = rows[r] · vectors[n]` for the rows `r` of `rows`, counted from
+/// `outputs[n][r] = rows[r] · vectors[n]` for the rows `r` of `rows`, counted from
 /// its start, which begins a panel. Only where [`serves`] says so.
 ///
 /// # Panics
 /// When `rows` begins within a panel or ends behind the last row, the vectors have another
-/// width, `outputs` is too short, or there is no such unit.
+/// width, `outputs` has fewer or another number of rows, or there is no such unit.
 pub(in super::super) fn products(
     panels: &Panels<bf16>,
     rows: Range<usize>,
     vectors: &Parts,
-    outputs: &mut [f32],
-    stride: usize,
+    outputs: Outputs<'_>,
 ) {
     let columns = vectors.columns;
     assert!(
@@ -130,13 +130,13 @@ pub(in super::super) fn products(
         "no matrix unit"
     );
     assert!(rows.start.is_multiple_of(PANEL) && rows.end <= panels.rows());
+    assert!(vectors.count <= outputs.vectors() && rows.len() == outputs.rows());
     let weights = panels.panels_from(rows.start);
     let work = Work {
         weights: &weights[..rows.len().div_ceil(PANEL) * PANEL * columns],
         rows: rows.len(),
         vectors,
         outputs,
-        stride,
     };
     // SAFETY: `serves` found the unit, which comes with AVX-512.
     unsafe { work.run() }
@@ -147,8 +147,7 @@ struct Work<'w> {
     weights: &'w [bf16],
     rows: usize,
     vectors: &'w Parts,
-    outputs: &'w mut [f32],
-    stride: usize,
+    outputs: Outputs<'w>,
 }
 
 impl Work<'_> {
@@ -264,8 +263,7 @@ impl Work<'_> {
         let width = PANEL.min(self.rows - row);
         let count = self.vectors.tall.min(self.vectors.count - vector);
         for (n, sums) in sums.0[..count].iter().enumerate() {
-            let to = &mut self.outputs[(vector + n) * self.stride + row..][..width];
-            super::write(sums, to);
+            super::write(sums, self.outputs.of(vector + n, row, width));
         }
     }
 }

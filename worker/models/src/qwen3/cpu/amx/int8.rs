@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::super::int8::{BLOCK, Operands, PANEL_BLOCK};
 use super::super::lines::Lines;
+use super::super::outputs::Outputs;
 use super::super::panels::PANEL;
 use super::{RESIDENT, Sums, TALL, Tiles, add_products, ask_for, load, store, write, zero};
 
@@ -60,18 +61,17 @@ impl VectorTiles {
     }
 }
 
-/// `outputs[n·stride + r] = rows[r] · vectors[n]` for `rows` rows and `count` vectors;
+/// `outputs[n][r] = rows[r] · vectors[n]` for `rows` rows and `count` vectors;
 /// `operands(panel, vector, count)` has those of a panel and of the `count` vectors from
 /// `vector` on.
 ///
 /// # Panics
-/// When the unit is not there, `operands` has not so many, or `outputs` is too short.
+/// When the unit is not there, `operands` has not so many, or `outputs` is too small.
 pub(in super::super) fn products<'o>(
     vectors: &VectorTiles,
     (rows, count): (usize, usize),
     operands: impl Fn(usize, usize, usize) -> Operands<'o>,
-    outputs: &mut [f32],
-    stride: usize,
+    mut outputs: Outputs<'_>,
 ) {
     assert!(super::is_there(), "no matrix unit");
     let VectorTiles { tall, blocks, .. } = *vectors;
@@ -121,7 +121,7 @@ pub(in super::super) fn products<'o>(
                     let row = panel * PANEL;
                     let wide = PANEL.min(rows - row);
                     for (n, sums) in sums.0[..count].iter().enumerate() {
-                        let to = &mut outputs[(group * tall + n) * stride + row..][..wide];
+                        let to = outputs.of(group * tall + n, row, wide);
                         // SAFETY: as above.
                         unsafe { write(sums, to) };
                     }

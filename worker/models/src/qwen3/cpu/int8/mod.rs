@@ -27,6 +27,7 @@ use super::amx::{
     int8::{MANY, VectorTiles},
 };
 use super::lines::Lines;
+use super::outputs::Outputs;
 use super::panels::PANEL;
 use crate::rows::{fold, on_best, sum};
 
@@ -143,22 +144,21 @@ impl Int8Rows {
         }
     }
 
-    /// `outputs[n·stride + r] = rows[r] · vectors[n]` for the rows `r` of `rows`,
+    /// `outputs[n][r] = rows[r] · vectors[n]` for the rows `r` of `rows`,
     /// counted from its start, which begins a panel.
     ///
     /// A result does not depend on how many vectors there are.
     ///
     /// # Panics
     /// When `rows` begins within a panel or ends behind the last row, the vectors have
-    /// another width, or `outputs` is too short.
+    /// another width, or `outputs` has fewer or another number of rows.
     pub(super) fn products(
         &self,
         rows: std::ops::Range<usize>,
         vectors: &Int8Vectors,
-        outputs: &mut [f32],
-        stride: usize,
+        outputs: Outputs<'_>,
     ) {
-        self.products_on(*ISA, rows, vectors, outputs, stride);
+        self.products_on(*ISA, rows, vectors, outputs);
     }
 
     /// Blocks of a row.
@@ -171,17 +171,17 @@ impl Int8Rows {
         isa: Isa,
         rows: std::ops::Range<usize>,
         vectors: &Int8Vectors,
-        outputs: &mut [f32],
-        stride: usize,
+        mut outputs: Outputs<'_>,
     ) {
         let blocks = self.blocks();
         assert_eq!(blocks, vectors.blocks, "vectors of another width");
         let (first, end) = (rows.start, rows.end);
         assert!(first.is_multiple_of(PANEL) && end <= self.rows);
         let count = vectors.count();
+        assert!(count <= outputs.vectors() && rows.len() == outputs.rows());
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if let (Isa::Amx, Some(tiles)) = (isa, &vectors.tiles) {
-            return self.products_of_tiles(tiles, first..end, vectors, outputs, stride);
+            return self.products_of_tiles(tiles, first..end, vectors, outputs);
         }
         let mut row = first;
         while row < end {
@@ -194,8 +194,8 @@ impl Int8Rows {
                     for (n, sums) in sums.iter().enumerate() {
                         let from = row + panel * PANEL;
                         let wide = PANEL.min(end - from);
-                        let to = (vector + n) * stride + from - first;
-                        outputs[to..][..wide].copy_from_slice(&sums[..wide]);
+                        let outputs = outputs.of(vector + n, from - first, wide);
+                        outputs.copy_from_slice(&sums[..wide]);
                     }
                 };
                 let at = Tile {
@@ -237,8 +237,7 @@ impl Int8Rows {
         tiles: &VectorTiles,
         rows: std::ops::Range<usize>,
         vectors: &Int8Vectors,
-        outputs: &mut [f32],
-        stride: usize,
+        outputs: Outputs<'_>,
     ) {
         let operands = |panel: usize, vector: usize, count: usize| {
             let at = Tile {
@@ -250,7 +249,7 @@ impl Int8Rows {
             at.operands(1, count)
         };
         let size = (rows.len(), vectors.count());
-        amx::int8::products(tiles, size, operands, outputs, stride);
+        amx::int8::products(tiles, size, operands, outputs);
     }
 }
 

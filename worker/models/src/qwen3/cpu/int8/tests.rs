@@ -60,7 +60,8 @@ fn every_instruction_set_gives_the_exact_product_of_the_rounded_numbers() {
             let matrix = Int8Rows::new(&weights, columns);
             let quantised = Int8Vectors::new(&inputs, columns);
             let mut outputs = vec![f32::NAN; vectors * rows];
-            matrix.products_on(isa, 0..rows, &quantised, &mut outputs, rows);
+            let to = Outputs::new(&mut outputs, rows, rows);
+            matrix.products_on(isa, 0..rows, &quantised, to);
             let (mut w, mut x) = (vec![0.0; columns], vec![0.0; columns]);
             for n in 0..vectors {
                 for r in 0..rows {
@@ -78,7 +79,8 @@ fn every_instruction_set_gives_the_exact_product_of_the_rounded_numbers() {
             // A row's result is the same alone and among others.
             let alone = Int8Vectors::new(&inputs[..columns], columns);
             let mut first = vec![f32::NAN; rows];
-            matrix.products_on(isa, 0..rows, &alone, &mut first, rows);
+            let to = Outputs::new(&mut first, rows, rows);
+            matrix.products_on(isa, 0..rows, &alone, to);
             assert_eq!(first, outputs[..rows]);
         }
     }
@@ -90,7 +92,7 @@ fn the_largest_values_do_not_overflow() {
         let weights = Int8Rows::new(&[-1.0; 2 * BLOCK], 2 * BLOCK);
         let inputs = Int8Vectors::new(&[-1.0; 2 * BLOCK], 2 * BLOCK);
         let mut outputs = [0.0];
-        weights.products_on(isa, 0..1, &inputs, &mut outputs, 1);
+        weights.products_on(isa, 0..1, &inputs, Outputs::new(&mut outputs, 1, 1));
         assert!((outputs[0] - 128.0).abs() < 1e-3, "{isa:?}: {outputs:?}");
     }
 }
@@ -104,7 +106,7 @@ fn what_is_not_finite_stays_so() {
         for isa in available() {
             let mut outputs = [0.0];
             let inputs = Int8Vectors::new(&vector, 70);
-            weights.products_on(isa, 0..1, &inputs, &mut outputs, 1);
+            weights.products_on(isa, 0..1, &inputs, Outputs::new(&mut outputs, 1, 1));
             assert!(outputs[0].is_nan(), "{isa:?}");
         }
     }

@@ -50,7 +50,8 @@ fn products_are_near_and_the_same_in_company() {
         let mut alone = vec![f32::NAN; 53 * stride];
         for (n, input) in inputs.chunks(columns).enumerate() {
             let parts = Parts::new(input, columns);
-            products(&panels, 0..rows, &parts, &mut alone[n * stride..], stride);
+            let outputs = Outputs::new(&mut alone[n * stride..], rows, stride);
+            products(&panels, 0..rows, &parts, outputs);
         }
         for n in 0..53 {
             for r in 0..rows {
@@ -70,7 +71,12 @@ fn products_are_near_and_the_same_in_company() {
         for count in [2, 7, 16, 17, 32, 40, 53] {
             let mut all = vec![f32::NAN; count * stride];
             let parts = Parts::new(&inputs[..count * columns], columns);
-            products(&panels, 0..rows, &parts, &mut all, stride);
+            products(
+                &panels,
+                0..rows,
+                &parts,
+                Outputs::new(&mut all, rows, stride),
+            );
             for n in 0..count {
                 let places = n * stride..n * stride + rows;
                 assert_eq!(
@@ -83,7 +89,8 @@ fn products_are_near_and_the_same_in_company() {
         if rows > PANEL {
             let mut part = vec![f32::NAN; rows - PANEL];
             let parts = Parts::new(&inputs[..columns], columns);
-            products(&panels, PANEL..rows, &parts, &mut part, 0);
+            let outputs = Outputs::new(&mut part, rows - PANEL, rows - PANEL);
+            products(&panels, PANEL..rows, &parts, outputs);
             assert_eq!(part, alone[PANEL..rows]);
         }
     }
