@@ -169,6 +169,9 @@ impl Matrix {
     pub(super) fn apply(&self, inputs: &[f32], outputs: &mut [f32]) {
         let (rows, columns) = (self.rows, self.columns);
         let vectors = inputs.len() / columns;
+        if vectors == 0 {
+            return;
+        }
         match &self.values {
             Values::F32(values) => {
                 share_rows(rows, columns, vectors, outputs, |rows, out| {
@@ -248,6 +251,13 @@ mod tests {
             assert!(rows * columns > PARALLEL_WORK);
             matrix.apply(&inputs, &mut shared);
             assert_eq!(alone, shared);
+        }
+    }
+
+    #[test]
+    fn no_vectors_have_no_products() {
+        for precision in Precision::ALL {
+            Matrix::of(&ramp(40 * 64), 64, precision).apply(&[], &mut []);
         }
     }
 
