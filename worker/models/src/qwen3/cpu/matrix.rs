@@ -16,6 +16,9 @@ use super::team;
 pub(super) const PARALLEL_WORK: usize = 512 * 1024;
 
 /// The numbers in which a decoder keeps its projections.
+///
+/// What bf16 weights are multiplied with is f32, but on a processor with AMX the sum of two
+/// bf16 that is nearest to it (`amx::bf16`), which has 16 bits and more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// As loaded: f32, or bf16 where that loses nothing.

@@ -7,7 +7,8 @@
 //! in as few matrices as possible (query, key and value are one, gate and up
 //! another), as bf16 when that loses nothing or as int8 when asked ([`Precision`]),
 //! and a step is a fixed sequence of matrix-vector products over reused buffers.
-//! A prompt goes through the same code, many tokens of one sequence at a time.
+//! A prompt goes through the same code, many tokens of one sequence at a time; where the
+//! processor has a matrix unit (`amx`), it multiplies by bf16 and int8 weights.
 //! Each sequence may have an adapter of its own ([`CpuAdapter`]).
 //!
 //! Vectors may stand in the places of tokens ([`PromptPictures`]), and places may have

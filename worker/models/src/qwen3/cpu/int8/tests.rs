@@ -111,3 +111,23 @@ fn what_is_not_finite_stays_so() {
         }
     }
 }
+
+#[test]
+fn all_instruction_sets_agree_to_the_last_bit_over_several_blocks() {
+    // More rows, vectors and columns than are taken together.
+    let (rows, columns, vectors) = (460, 1200, 37);
+    let weights = Int8Rows::new(&numbers(rows * columns, 3), columns);
+    let inputs = Int8Vectors::new(&numbers(vectors * columns, 7), columns);
+    let products = |isa| {
+        let mut outputs = vec![f32::NAN; vectors * rows];
+        let to = Outputs::new(&mut outputs, rows, rows);
+        weights.products_on(isa, 0..rows, &inputs, to);
+        outputs
+    };
+    let sets = available();
+    let best = products(sets[0]);
+    // Without FMA, what is added is rounded twice.
+    for isa in sets.into_iter().filter(|isa| *isa != Isa::Portable) {
+        assert_eq!(products(isa), best, "{isa:?}");
+    }
+}

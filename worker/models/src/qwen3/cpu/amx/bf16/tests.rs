@@ -38,7 +38,8 @@ fn products_are_near_and_the_same_in_company() {
         // Nothing to test: the other code is used.
         return;
     }
-    for (rows, columns) in [(5, 32), (16, 64), (70, 96), (150, 320)] {
+    // Up to more rows and columns than are taken together.
+    for (rows, columns) in [(5, 32), (16, 64), (70, 96), (150, 320), (850, 320)] {
         let weights: Vec<f32> = numbers(rows * columns, 5)
             .into_iter()
             .map(|x| bf16::from_f32(x).to_f32())
