@@ -54,7 +54,7 @@ impl VectorTiles {
         }
     }
 
-    /// Some columns of the vectors of group `group`.
+    /// The tiles of group `group`.
     fn group(&self, group: usize) -> &[i8] {
         let width = self.tall * self.blocks * BLOCK;
         &self.values[group * width..][..width]
