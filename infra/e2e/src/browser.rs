@@ -1,5 +1,7 @@
 //! Headless Chromium, driven by WebDriver.
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,12 +15,21 @@ use serde_json::json;
 /// A browser with a fresh profile; ends with the value.
 pub struct Browser {
     pub client: Client,
-    driver: Child,
+    session: Option<String>,
+    driver: Driver,
+}
+
+/// What starts the browser and drives it.
+struct Driver {
+    process: Child,
+    port: u16,
 }
 
 /// Below, pixels, a window is as wide as this and a phone's screen is emulated.
 const NARROWEST_WINDOW: u32 = 500;
 const LIMIT: Duration = Duration::from_secs(30);
+/// A browser that is told to end has this long.
+const ENDING: Duration = Duration::from_secs(10);
 
 impl Browser {
     /// # Errors
@@ -27,13 +38,14 @@ impl Browser {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();
-        let driver = Command::new("chromedriver")
+        let process = Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .context("chromedriver is not installed")?;
+        let driver = Driver { process, port };
         let mut arguments = vec![
             "--headless=new".to_owned(),
             "--no-sandbox".into(),
@@ -62,7 +74,11 @@ impl Browser {
                 .connect(&format!("http://127.0.0.1:{port}"))
                 .await;
             if let Ok(client) = connected {
-                let mut browser = Self { client, driver };
+                let mut browser = Self {
+                    session: client.session_id().await?,
+                    client,
+                    driver,
+                };
                 browser.resize(width, height).await?;
                 return Ok(browser);
             }
@@ -161,10 +177,32 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Ending the driver ends the browser that it started.
-        let _ = Command::new("kill")
-            .arg(self.driver.id().to_string())
-            .status();
-        let _ = self.driver.wait();
+        if let Some(session) = &self.session {
+            let _ = self.driver.end(session);
+        }
+    }
+}
+
+impl Driver {
+    /// Ends the session and its browser, which would outlive the driver. Blocks, since a
+    /// value ends outside of async code too.
+    fn end(&self, session: &str) -> std::io::Result<()> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let mut stream = TcpStream::connect_timeout(&address, ENDING)?;
+        stream.set_read_timeout(Some(ENDING))?;
+        write!(
+            stream,
+            "DELETE /session/{session} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        )?;
+        // Answered once the browser has ended.
+        stream.read_to_end(&mut Vec::new())?;
+        Ok(())
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
