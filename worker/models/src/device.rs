@@ -109,6 +109,31 @@ fn present(device: Device, kind: DeviceType) -> Found {
     }
 }
 
+/// The number of the GPU that `device` is.
+#[cfg(any(feature = "cuda", feature = "tch"))]
+#[cfg_attr(
+    feature = "tch",
+    expect(
+        deprecated,
+        reason = "users asked for LibTorch; burn has it until version 0.23"
+    )
+)]
+pub(crate) fn gpu_number(device: &Device) -> Option<usize> {
+    /// More than a machine has.
+    const MOST: usize = 64;
+    (0..MOST).find(|&number| {
+        #[cfg(feature = "cuda")]
+        if *device == Device::cuda(number) {
+            return true;
+        }
+        #[cfg(feature = "tch")]
+        if *device == Device::libtorch_cuda(number) {
+            return true;
+        }
+        false
+    })
+}
+
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> Found {
     present(Device::cuda(index), DeviceType::Cuda)

@@ -1,5 +1,6 @@
 //! Arithmetic of KV memory.
 
+use super::module_lane::MODULE_BLOCK;
 use crate::error::{ModelError, Result};
 use crate::qwen3::Qwen3Config;
 use crate::qwen3::cpu::{BLOCK_TOKENS, SequenceCache};
@@ -11,15 +12,32 @@ const MODULE_CHUNK: usize = 256;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KvBudget {
     pub(super) bytes: usize,
-    /// Bytes of a block.
+    /// Bytes of [`BLOCK_TOKENS`] tokens.
     pub(super) block: usize,
+    /// Whether sequences are in blocks, as the CPU's own code has them.
+    paged: bool,
 }
 
 impl KvBudget {
-    pub(super) const fn new(bytes: usize, config: &Qwen3Config) -> Self {
+    /// Of `bytes`, for a model whose keys and values take `number` bytes each.
+    pub(super) const fn new(
+        bytes: usize,
+        config: &Qwen3Config,
+        number: usize,
+        paged: bool,
+    ) -> Self {
         Self {
             bytes,
-            block: SequenceCache::block_bytes(config),
+            block: SequenceCache::block_bytes(config) / size_of::<f32>() * number,
+            paged,
+        }
+    }
+
+    /// Bytes of a block of a prompt that is kept for others.
+    pub(super) const fn kept(&self) -> usize {
+        match self.paged {
+            true => self.block,
+            false => self.block * MODULE_BLOCK / BLOCK_TOKENS,
         }
     }
 
@@ -36,16 +54,16 @@ impl KvBudget {
     }
 
     /// The most that a request of `total` tokens ever takes alone.
-    pub(super) fn most(&self, total: usize, paged: bool) -> usize {
-        match paged {
+    fn most(&self, total: usize) -> usize {
+        match self.paged {
             true => self.blocks(total),
             false => self.module(total),
         }
     }
 
     /// The most tokens in all that a request can have alone.
-    pub(super) const fn longest(&self, paged: bool) -> usize {
-        match paged {
+    pub(super) const fn longest(&self) -> usize {
+        match self.paged {
             true => self.bytes / self.block * BLOCK_TOKENS,
             // Twice the tokens, rounded up.
             false => (self.bytes / self.block * BLOCK_TOKENS / 2).saturating_sub(MODULE_CHUNK),
@@ -54,8 +72,8 @@ impl KvBudget {
 
     /// # Errors
     /// [`ModelError::Request`] when a request would not fit even alone.
-    pub(super) fn check(&self, prompt: usize, total: usize, paged: bool) -> Result<()> {
-        let needed = self.most(total, paged);
+    pub(super) fn check(&self, prompt: usize, total: usize) -> Result<()> {
+        let needed = self.most(total);
         if needed <= self.bytes {
             return Ok(());
         }
@@ -84,20 +102,24 @@ mod tests {
             ..Qwen3Config::default()
         };
         // 4 KiB a token, 256 KiB a block.
-        let budget = KvBudget::new(8 << 20, &config);
+        let budget = KvBudget::new(8 << 20, &config, 4, true);
         assert_eq!(budget.blocks(65), 512 << 10);
-        budget.check(100, 1700, true).unwrap();
-        let error = budget.check(100, 3000, true).unwrap_err().to_string();
+        budget.check(100, 1700).unwrap();
+        let error = budget.check(100, 3000).unwrap_err().to_string();
         for part in ["max_tokens", "3000", "100", "12 MiB", "8 MiB"] {
             assert!(error.contains(part), "{part} in {error}");
         }
-        assert!(budget.check(1, 2000, false).is_err());
-        for paged in [true, false] {
-            let longest = budget.longest(paged);
+        assert!(budget.check(300, budget.longest() + 1).is_err());
+        let module = KvBudget::new(8 << 20, &config, 4, false);
+        assert!(module.check(1, 2000).is_err());
+        for budget in [budget, module] {
+            let longest = budget.longest();
             assert!(longest > 100);
-            budget.check(100, longest, paged).unwrap();
+            budget.check(100, longest).unwrap();
         }
-        let longest = budget.longest(true);
-        assert!(budget.check(300, longest + 1, true).is_err());
+        // Numbers of half the size.
+        let half = KvBudget::new(8 << 20, &config, 2, false);
+        half.check(1, 2000).unwrap();
+        assert_eq!((module.kept(), half.kept()), (1 << 20, 512 << 10));
     }
 }

@@ -3,8 +3,8 @@
 /// Limits of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
-    /// Bytes of keys and values; a share of the memory that is free at the start
-    /// when absent.
+    /// Bytes of keys and values; a share of the device's memory that is free at the
+    /// start when absent.
     pub kv_budget_bytes: Option<usize>,
     /// Bytes of the pictures' patches of all requests that have not ended; a
     /// share of the free memory when absent.

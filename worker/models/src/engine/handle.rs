@@ -87,8 +87,10 @@ impl Engine {
         let model = model.into();
         let bytes = config
             .kv_budget_bytes
-            .unwrap_or_else(memory::default_budget);
-        let budget = KvBudget::new(bytes, &model.folder().config);
+            .unwrap_or_else(|| memory::budget_on(model.device()));
+        let paged = model.decoder().is_some();
+        let number = model.kv_number_bytes();
+        let budget = KvBudget::new(bytes, &model.folder().config, number, paged);
         let picture_budget = config
             .picture_budget_bytes
             .unwrap_or_else(|| memory::default_budget() / PICTURE_SHARE);
@@ -146,8 +148,7 @@ impl Engine {
         let generation = &request.generation;
         let prompt = generation.prompt_ids.len();
         let total = prompt + generation.longest_answer(&self.model.folder().config);
-        let paged = self.model.decoder().is_some();
-        self.budget.check(prompt, total, paged)?;
+        self.budget.check(prompt, total)?;
 
         let guard = self.take_in(request.pictures.as_deref())?;
         let cancel = CancelFlag::default();
@@ -219,8 +220,7 @@ impl Engine {
     /// context and by the KV budget.
     pub fn longest_answer(&self, prompt: usize) -> usize {
         let context = self.model.folder().config.context_length();
-        let paged = self.model.decoder().is_some();
-        let most = self.budget.longest(paged).min(context);
+        let most = self.budget.longest().min(context);
         most.saturating_sub(prompt)
     }
 

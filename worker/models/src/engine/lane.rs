@@ -1,17 +1,12 @@
 //! What a sequence has read so far.
 
-use std::sync::Arc;
-
 use super::budget::KvBudget;
 use super::model::{EngineAdapter, EngineModel};
+use super::module_lane::ModuleLane;
 use super::paged::Paged;
 use super::prefix::PrefixCache;
-use super::together::Ticket;
 use crate::error::{ModelError, Result};
-use crate::generate::{Adapted, LanguageModel, Network, VisionState};
-use crate::lora::{AdapterId, Loaded};
-use crate::qwen3::cpu::{BLOCK_TOKENS, Scratch};
-use crate::qwen3::{KvCache, Qwen3, token_ids};
+use crate::qwen3::cpu::Scratch;
 use crate::qwen25_vl::Patches;
 
 /// Keys and values of one sequence.
@@ -20,44 +15,7 @@ pub(super) enum Lane {
     /// In blocks, for the CPU's own code.
     Paged(Box<Paged>),
     /// As the module keeps them, on its device.
-    Module {
-        lane: ModuleLane,
-        adapter: Option<Arc<Loaded<Adapted>>>,
-    },
-    /// The same of a model that looks at pictures.
-    Vision(Box<VisionState>),
-}
-
-/// Where the module keeps a sequence's keys and values.
-#[derive(Debug)]
-pub(super) enum ModuleLane {
-    /// While the prompt is read.
-    Alone(KvCache),
-    /// While the answer is written: `len` tokens, in a row of the batch.
-    Batched { ticket: Ticket, len: usize },
-}
-
-impl ModuleLane {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Alone(cache) => cache.len(),
-            Self::Batched { len, .. } => *len,
-        }
-    }
-
-    pub(super) const fn ticket(&self) -> Option<Ticket> {
-        match self {
-            Self::Alone(_) => None,
-            Self::Batched { ticket, .. } => Some(*ticket),
-        }
-    }
-
-    /// One more token was read with the batch.
-    pub(super) const fn grew(&mut self) {
-        if let Self::Batched { len, .. } = self {
-            *len += 1;
-        }
-    }
+    Module(Box<ModuleLane>),
 }
 
 /// A prompt but its last token, which the first step reads.
@@ -77,18 +35,9 @@ impl Lane {
         adapter: Option<&EngineAdapter>,
         rope_offset: i64,
     ) -> Self {
-        if let Some(decoder) = model.decoder() {
-            return Self::Paged(Box::new(Paged::new(decoder, adapter, rope_offset)));
-        }
-        match model {
-            EngineModel::Text(model) => Self::Module {
-                lane: ModuleLane::Alone(KvCache::new(model.folder().config.num_hidden_layers)),
-                adapter: adapter.and_then(EngineAdapter::text).cloned(),
-            },
-            EngineModel::Vision(model) => {
-                let adapter = adapter.and_then(EngineAdapter::vision).cloned();
-                Self::Vision(Box::new(VisionState::new(model, adapter)))
-            }
+        match model.decoder() {
+            Some(decoder) => Self::Paged(Box::new(Paged::new(decoder, adapter, rope_offset))),
+            None => Self::Module(Box::new(ModuleLane::new(model, adapter, rope_offset))),
         }
     }
 
@@ -96,16 +45,7 @@ impl Lane {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Paged(paged) => paged.len(),
-            Self::Module { lane, .. } => lane.len(),
-            Self::Vision(state) => state.len(),
-        }
-    }
-
-    /// The adapter that a module reads it with.
-    pub(super) fn adapter_id(&self) -> Option<AdapterId> {
-        match self {
-            Self::Module { adapter, .. } => adapter.as_ref().map(|adapter| adapter.id),
-            Self::Paged(_) | Self::Vision(_) => None,
+            Self::Module(lane) => lane.len(),
         }
     }
 
@@ -113,7 +53,7 @@ impl Lane {
     pub(super) fn bytes(&self, budget: &KvBudget, tokens: usize) -> usize {
         match self {
             Self::Paged(paged) => paged.bytes(budget, tokens),
-            Self::Module { .. } | Self::Vision(_) => budget.module(tokens),
+            Self::Module(_) => budget.module(tokens),
         }
     }
 
@@ -122,7 +62,7 @@ impl Lane {
     pub(super) fn reuse(&mut self, keys: &[u32], prefix: &mut PrefixCache) -> Result<usize> {
         match self {
             Self::Paged(paged) => paged.reuse(keys, prefix),
-            Self::Module { .. } | Self::Vision(_) => Ok(0),
+            Self::Module(lane) => Ok(lane.reuse(keys, prefix)),
         }
     }
 
@@ -136,51 +76,13 @@ impl Lane {
         prefix: Option<&mut PrefixCache>,
         scratch: &mut Scratch,
     ) -> Result<()> {
-        let from = self.len();
-        let prompt = opening.tokens;
-        match (self, model) {
-            (Self::Paged(paged), model) => paged.read(model, opening, prefix, scratch)?,
-            (Self::Module { lane, adapter }, EngineModel::Text(model)) => {
-                let ModuleLane::Alone(cache) = lane else {
-                    return Err(of_another_model());
-                };
-                let chunk = &prompt[from..prompt.len().min(from + MODULE_BLOCK)];
-                let ids = token_ids(chunk, model.device());
-                module(model, adapter.as_ref())?.forward_cached(ids, None, None, cache);
-            }
-            (Self::Vision(state), EngineModel::Vision(model)) => {
-                let none = Patches::default();
-                let pictures = opening.pictures.unwrap_or(&none);
-                state.read(model, prompt, pictures, BLOCK_TOKENS)?;
-            }
-            _ => return Err(of_another_model()),
-        }
-        Ok(())
-    }
-
-    /// Reads one token by itself; the logits `[vocab]` of what follows it.
-    pub(super) fn step(&mut self, model: &EngineModel, token: u32) -> Result<Vec<f32>> {
-        match (self, model) {
-            (Self::Vision(state), EngineModel::Vision(model)) => state.step(model, token),
-            _ => Err(of_another_model()),
+        match self {
+            Self::Paged(paged) => paged.read(model, opening, prefix, scratch),
+            Self::Module(lane) => lane.read(model, opening, prefix),
         }
     }
 }
-
-/// Tokens of a prompt that the module reads at once. Larger than a block of the CPU's: a
-/// device is given enough to do.
-const MODULE_BLOCK: usize = 256;
 
 pub(super) fn of_another_model() -> ModelError {
     ModelError::Engine("a sequence of another kind of model".to_owned())
-}
-
-pub(super) fn module<'m>(
-    model: &'m LanguageModel,
-    adapter: Option<&'m Arc<Loaded<Adapted>>>,
-) -> Result<&'m Qwen3> {
-    match (adapter.map(|adapter| &adapter.model), model.network()) {
-        (Some(Adapted::Module(module)), _) | (None, Network::Module(module)) => Ok(module),
-        _ => Err(of_another_model()),
-    }
 }

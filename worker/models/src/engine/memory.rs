@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use crate::device::Device;
+
 /// Of the free memory, what keys and values may take.
 const SHARE: (u64, u64) = (1, 2);
 /// Where the system does not say.
@@ -9,8 +11,37 @@ const UNKNOWN: u64 = 1 << 30;
 
 /// The default budget, bytes: half of what is free now.
 pub fn default_budget() -> usize {
-    let free = free_memory().unwrap_or(UNKNOWN);
+    share(free_memory().unwrap_or(UNKNOWN))
+}
+
+/// The default budget of a model that has its memory on `device`.
+pub(super) fn budget_on(device: &Device) -> usize {
+    free_on_gpu(device).map_or_else(default_budget, share)
+}
+
+fn share(free: u64) -> usize {
     usize::try_from(free / SHARE.1 * SHARE.0).unwrap_or(usize::MAX)
+}
+
+/// Bytes that are free now in the memory of the GPU that `device` is; nothing of others.
+#[cfg(any(feature = "cuda", feature = "tch"))]
+fn free_on_gpu(device: &Device) -> Option<u64> {
+    use cudarc::driver::{CudaContext, sys};
+
+    let number = crate::device::gpu_number(device)?;
+    // Asked first: a library that is not there would be a panic.
+    // SAFETY: only looks for the library.
+    if !unsafe { sys::is_culib_present() } {
+        return None;
+    }
+    let context = CudaContext::new(number).ok()?;
+    let (free, _) = context.mem_get_info().ok()?;
+    u64::try_from(free).ok()
+}
+
+#[cfg(not(any(feature = "cuda", feature = "tch")))]
+fn free_on_gpu(_device: &Device) -> Option<u64> {
+    None
 }
 
 /// Bytes that are free now, in the machine and in the control group of this process; nothing

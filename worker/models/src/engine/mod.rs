@@ -26,16 +26,16 @@
 //!   share the base's products in a step (as in Chen et al., *Punica*,
 //!   arXiv:2310.18547), and each has its own prefixes.
 //!
-//! On `flex` the answers of a text model are decoded together by [`CpuDecoder`];
-//! on other devices together by the [`Qwen3`] module, without prefix reuse. There a
-//! product may add in another order for another number of rows: a text is what it would
-//! be alone but for rounding. On LibTorch's GPUs up to eight answers of a bf16 model
-//! without an adapter take their steps in kernels of our own (`crate::qwen3::gpu`), once the
-//! first step of each variant has agreed with the module's. A model that looks at pictures
-//! is decoded by its module as well, on `flex` one answer a core.
+//! On `flex` answers are decoded together by [`CpuDecoder`], on other devices by the
+//! [`Qwen3`] or [`Qwen25Vl`] module in the rows of a batch (one for each adapter), and what
+//! prompts share is copied. There a product may add in another order for another number of
+//! rows: a text is what it would be alone but for rounding. On LibTorch's GPUs up to eight
+//! answers of a bf16 text model without an adapter take their steps in kernels of our own
+//! (`crate::qwen3::gpu`), once the first step of each variant has agreed with the module's.
 //!
 //! [`CpuDecoder`]: crate::qwen3::cpu::CpuDecoder
 //! [`Qwen3`]: crate::qwen3::Qwen3
+//! [`Qwen25Vl`]: crate::qwen25_vl::Qwen25Vl
 
 mod budget;
 mod config;
@@ -45,6 +45,8 @@ mod logprobs;
 mod memory;
 mod metrics;
 mod model;
+mod module;
+mod module_lane;
 #[cfg(any(test, feature = "tch"))]
 mod own_steps;
 mod paged;

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::EngineRequest;
+use super::module::Module;
+use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::generate::{
     Adapted, GenerationRequest, LanguageModel, VisionAdapted, VisionLanguageModel,
@@ -11,7 +13,7 @@ use crate::generate::{
 use crate::load::ModelFolder;
 use crate::lora::{AdapterId, Loaded};
 use crate::qwen3::cpu::{CpuAdapter, CpuDecoder};
-use crate::qwen25_vl::{Part, Patches, Picture, VisionMessage, VisionPrompt};
+use crate::qwen25_vl::{Part, Patches, Picture, Qwen25VlConfig, VisionMessage, VisionPrompt};
 use crate::tokenizer::ChatTokenizer;
 
 /// A text model, or one that looks at pictures.
@@ -44,13 +46,6 @@ pub(super) enum EngineAdapter {
 }
 
 impl EngineAdapter {
-    pub(super) const fn text(&self) -> Option<&Arc<Loaded<Adapted>>> {
-        match self {
-            Self::Text(adapter) => Some(adapter),
-            Self::Vision(_) => None,
-        }
-    }
-
     pub(super) const fn vision(&self) -> Option<&Arc<Loaded<VisionAdapted>>> {
         match self {
             Self::Vision(adapter) => Some(adapter),
@@ -117,6 +112,14 @@ impl EngineModel {
         match self {
             Self::Text(model) => model.folder(),
             Self::Vision(model) => model.folder(),
+        }
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        match self {
+            Self::Text(model) => model.device(),
+            Self::Vision(model) => model.device(),
         }
     }
 
@@ -190,14 +193,23 @@ impl EngineModel {
 
     /// Whether answers are written in the rows of one batch, see [`super::together`].
     pub(super) fn writes_in_rows(&self) -> bool {
-        matches!(self, Self::Text(model) if model.decoder().is_none())
+        self.decoder().is_none()
     }
 
-    /// The token in whose places pictures stand.
-    pub(super) fn picture_token(&self) -> Option<u32> {
+    /// Bytes of a number of the keys and values.
+    pub(super) fn kv_number_bytes(&self) -> usize {
+        match Module::of(self, None) {
+            Ok(module) => module.dtype().size(),
+            // The CPU's own code.
+            Err(_) => size_of::<f32>(),
+        }
+    }
+
+    /// How a model that looks at pictures does.
+    pub(super) fn vision(&self) -> Option<&Qwen25VlConfig> {
         match self {
             Self::Text(_) => None,
-            Self::Vision(model) => Some(model.config().image_token_id),
+            Self::Vision(model) => Some(model.config()),
         }
     }
 

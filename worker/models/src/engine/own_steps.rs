@@ -1,6 +1,7 @@
 //! Steps of a batch in kernels of our own, where a GPU's library holds the model.
 
-use super::lane::ModuleLane;
+use super::module::Module;
+use super::module_lane::ModuleLane;
 use super::together::Batch;
 use crate::error::Result;
 use crate::qwen3::gpu::difference;
@@ -63,7 +64,7 @@ impl OwnSteps {
             self.kernels = kernels_of(module, &self.config);
         }
         let Tried::Serve(kernels) = &mut self.kernels else {
-            return batch.step(module, lanes, tokens);
+            return batch.step(Module::Text(module), lanes, tokens);
         };
         let rows: Vec<(u32, usize, usize)> = tokens
             .iter()
@@ -73,11 +74,11 @@ impl OwnSteps {
             .collect();
         let ours = match kernels.step(&rows, &mut batch.cache) {
             Ok(Some(ours)) => ours,
-            Ok(None) => return batch.step(module, lanes, tokens),
+            Ok(None) => return batch.step(Module::Text(module), lanes, tokens),
             Err(error) => {
                 tracing::warn!(%error, "the library decodes: kernels failed");
                 self.kernels = Tried::No;
-                return batch.step(module, lanes, tokens);
+                return batch.step(Module::Text(module), lanes, tokens);
             }
         };
         let variant = kernels.variant(rows.len());
@@ -89,7 +90,7 @@ impl OwnSteps {
             return Ok(ours);
         }
         // Into the same column.
-        let theirs = batch.step(module, lanes, tokens)?;
+        let theirs = batch.step(Module::Text(module), lanes, tokens)?;
         let difference = difference(&ours, &theirs);
         if difference <= TOLERANCE {
             tracing::info!(difference, variant, "kernels of our own decode");
@@ -212,7 +213,7 @@ mod tests {
                 let mut cache = KvCache::new(2);
                 let ids = token_ids(&text[..2], &Device::flex());
                 module.forward_cached(ids, None, None, &mut cache);
-                ModuleLane::Alone(cache)
+                ModuleLane::holding(cache, None, 0)
             })
             .collect();
         let mut batch = Batch::default();

@@ -3,7 +3,7 @@
 use super::budget::KvBudget;
 use super::lane::{Opening, of_another_model};
 use super::model::{EngineAdapter, EngineModel};
-use super::prefix::{NodeId, PrefixCache};
+use super::prefix::{Block, NodeId, PrefixCache};
 use crate::error::Result;
 use crate::qwen3::cpu::{
     BLOCK_TOKENS, CpuAdapter, CpuDecoder, PromptPictures, Scratch, SequenceCache,
@@ -61,7 +61,7 @@ impl Paged {
             return Ok(0);
         }
         for block_keys in keys[before..].chunks_exact(BLOCK_TOKENS) {
-            let Some((id, block)) = prefix.get(self.node, block_keys) else {
+            let Some((id, Block::Paged(block))) = prefix.get(self.node, block_keys) else {
                 break;
             };
             self.cache.share(block)?;
@@ -102,7 +102,7 @@ impl Paged {
             && chunk.len() == BLOCK_TOKENS
         {
             let keys = &opening.keys[from..until];
-            self.node = prefix.insert(self.node, keys, block.clone());
+            self.node = prefix.insert(self.node, keys, || Block::Paged(block.clone()));
             self.shared += 1;
         }
         Ok(())

@@ -117,7 +117,7 @@ impl<'m> Scheduler<'m> {
     }
 
     pub(super) fn prefix_bytes(&self) -> usize {
-        self.prefix.len() * self.budget.block
+        self.prefix.len() * self.budget.kept()
     }
 
     /// Bytes that a sequence is charged: all that its next step needs.

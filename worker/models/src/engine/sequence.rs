@@ -306,11 +306,12 @@ impl Submitted {
 /// [`ModelError::Request`].
 pub(super) fn prepare(model: &EngineModel, request: &EngineRequest) -> Result<Prepared> {
     let rope_offset = model.check(request)?;
-    let pictures = request.pictures.as_deref().zip(model.picture_token());
+    let pictures = request.pictures.as_deref().zip(model.vision());
     Ok(Prepared {
         rope_offset,
-        prefix_keys: pictures
-            .map(|(pictures, token)| prefix::keys(&request.generation.prompt_ids, token, pictures)),
+        prefix_keys: pictures.map(|(pictures, vision)| {
+            prefix::keys(&request.generation.prompt_ids, vision, pictures)
+        }),
         sampler: Sampler::new(&request.generation.sampling)?,
         adapter: model.adapter(&request.generation)?,
     })

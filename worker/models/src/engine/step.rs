@@ -4,14 +4,15 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
 
 use super::handle::Shared;
-use super::lane::{Lane, ModuleLane, module, of_another_model};
+use super::lane::{Lane, of_another_model};
 use super::metrics::{Metrics, Rate};
 use super::model::EngineModel;
+use super::module::Module;
+use super::module_lane::ModuleLane;
 use super::scheduler::Scheduler;
 use super::sequence::{Sequence, Submitted, Vocabulary};
 use super::together::Together;
 use crate::error::{ModelError, Result};
-use crate::generate::LanguageModel;
 use crate::lora::AdapterId;
 use crate::qwen3::cpu::{CpuDecoder, Scratch};
 
@@ -116,12 +117,9 @@ fn step(
         batches.keep(&[]);
         return 0;
     }
-    let outcome = match (model.decoder(), model) {
-        (Some(decoder), _) => step_together(model, decoder, &mut writing, scratch, vocabulary),
-        (None, EngineModel::Text(text)) => {
-            step_batches(model, text, &mut writing, batches, vocabulary)
-        }
-        (None, EngineModel::Vision(_)) => Ok(step_apart(model, &mut writing, vocabulary)),
+    let outcome = match model.decoder() {
+        Some(decoder) => step_together(model, decoder, &mut writing, scratch, vocabulary),
+        None => step_batches(model, &mut writing, batches, vocabulary),
     };
     match outcome {
         Ok(written) => written,
@@ -151,7 +149,7 @@ fn step_together(
         .iter_mut()
         .filter_map(|sequence| match &mut sequence.lane {
             Lane::Paged(paged) => Some(paged.parts()),
-            Lane::Module { .. } | Lane::Vision(_) => None,
+            Lane::Module(_) => None,
         })
         .unzip();
     let logits = decoder.step_adapted(&tokens, &mut caches, &adapters, scratch)?;
@@ -166,14 +164,17 @@ fn step_together(
 /// Steps the sequences of each adapter together, by the module.
 fn step_batches(
     model: &EngineModel,
-    text: &LanguageModel,
     writing: &mut [&mut Sequence<'_>],
     batches: &mut Together,
     vocabulary: &mut Vocabulary,
 ) -> Result<usize> {
+    let vocab = model.folder().config.vocab_size;
+    let id_of = |sequence: &Sequence<'_>| match &sequence.lane {
+        Lane::Module(lane) => lane.adapter_id(),
+        Lane::Paged(_) => None,
+    };
     let mut adapters: Vec<Option<AdapterId>> = Vec::new();
-    for sequence in writing.iter() {
-        let id = sequence.lane.adapter_id();
+    for id in writing.iter().map(|sequence| id_of(sequence)) {
         if !adapters.contains(&id) {
             adapters.push(id);
         }
@@ -183,50 +184,28 @@ fn step_batches(
     for id in adapters {
         let mut of_adapter: Vec<_> = writing
             .iter_mut()
-            .filter(|sequence| sequence.lane.adapter_id() == id)
+            .filter(|sequence| id_of(sequence) == id)
             .collect();
         let tokens: Vec<u32> = of_adapter
             .iter()
             .map(|sequence| sequence.next_token())
             .collect();
-        let adapter = of_adapter
-            .first()
-            .and_then(|sequence| match &sequence.lane {
-                Lane::Module { adapter, .. } => adapter.clone(),
-                Lane::Paged(_) | Lane::Vision(_) => None,
-            });
         let mut lanes: Vec<&mut ModuleLane> = of_adapter
             .iter_mut()
             .filter_map(|sequence| match &mut sequence.lane {
-                Lane::Module { lane, .. } => Some(lane),
-                Lane::Paged(_) | Lane::Vision(_) => None,
+                Lane::Module(lane) => Some(&mut **lane),
+                Lane::Paged(_) => None,
             })
             .collect();
         if lanes.len() != tokens.len() {
             return Err(of_another_model());
         }
-        let module = module(text, adapter.as_ref())?;
+        let adapter = lanes.first().and_then(|lane| lane.adapter()).cloned();
+        let module = Module::of(model, adapter.as_ref())?;
         let logits = batches.step(id, module, &mut lanes, &tokens)?;
-        let rows = logits.chunks_exact(text.folder().config.vocab_size);
-        for (sequence, row) in of_adapter.iter_mut().zip(rows) {
+        for (sequence, row) in of_adapter.iter_mut().zip(logits.chunks_exact(vocab)) {
             written += usize::from(sequence.choose(model, vocabulary, row));
         }
     }
     Ok(written)
-}
-
-/// Steps each sequence by itself.
-fn step_apart(
-    model: &EngineModel,
-    writing: &mut [&mut Sequence<'_>],
-    vocabulary: &mut Vocabulary,
-) -> usize {
-    let mut written = 0;
-    for sequence in writing {
-        match sequence.lane.step(model, sequence.next_token()) {
-            Ok(logits) => written += usize::from(sequence.choose(model, vocabulary, &logits)),
-            Err(error) => sequence.fail(error),
-        }
-    }
-    written
 }

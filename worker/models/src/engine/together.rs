@@ -14,13 +14,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
-use super::lane::{ModuleLane, of_another_model};
+use super::lane::of_another_model;
+use super::module::Module;
+use super::module_lane::ModuleLane;
 #[cfg(feature = "tch")]
 use super::own_steps::OwnSteps;
-use crate::device::read_f32;
 use crate::error::Result;
 use crate::lora::AdapterId;
-use crate::qwen3::{KvCache, LayerCache, Qwen3, Qwen3Config};
+use crate::qwen3::{KvCache, LayerCache, Qwen3Config};
 
 /// The batches of a model: one for each adapter, and one for the base.
 #[derive(Debug)]
@@ -64,16 +65,16 @@ impl Together {
     pub(super) fn step(
         &mut self,
         adapter: Option<AdapterId>,
-        module: &Qwen3,
+        module: Module<'_>,
         lanes: &mut [&mut ModuleLane],
         tokens: &[u32],
     ) -> Result<Vec<f32>> {
         let batch = self.batches.entry(adapter).or_default();
         batch.arrange(lanes)?;
         #[cfg(feature = "tch")]
-        let logits = match adapter {
-            None => self.steps.step(batch, module, lanes, tokens),
-            Some(_) => batch.step(module, lanes, tokens),
+        let logits = match (adapter, module) {
+            (None, Module::Text(module)) => self.steps.step(batch, module, lanes, tokens),
+            _ => batch.step(module, lanes, tokens),
         };
         #[cfg(not(feature = "tch"))]
         let logits = batch.step(module, lanes, tokens);
@@ -116,14 +117,14 @@ impl Batch {
         let mut rows = Vec::with_capacity(lanes.len());
         for lane in lanes.iter_mut() {
             let len = lane.len();
-            let (ticket, source) = match lane {
-                ModuleLane::Batched { ticket, .. } => {
-                    let row = self.rows.iter().position(|(known, _)| known == ticket);
-                    (*ticket, Source::Row(row.ok_or_else(of_another_model)?))
+            let ticket = lane.ticket().unwrap_or_else(Ticket::next);
+            let source = match lane.join(ticket) {
+                Some(cache) => Source::Alone(cache),
+                None => {
+                    let row = self.rows.iter().position(|(known, _)| *known == ticket);
+                    Source::Row(row.ok_or_else(of_another_model)?)
                 }
-                ModuleLane::Alone(cache) => (Ticket::next(), Source::Alone(std::mem::take(cache))),
             };
-            **lane = ModuleLane::Batched { ticket, len };
             from.push((source, len));
             rows.push((ticket, width - len));
         }
@@ -159,17 +160,12 @@ impl Batch {
     /// A step by the module.
     pub(super) fn step(
         &mut self,
-        module: &Qwen3,
+        module: Module<'_>,
         lanes: &mut [&mut ModuleLane],
         tokens: &[u32],
     ) -> Result<Vec<f32>> {
-        let device = module.embed_tokens.weight.val().device();
-        let rows = lanes.len();
-        let column = |values: Vec<i64>| {
-            Tensor::<2, Int>::from_data(TensorData::new(values, [rows, 1]), &device)
-        };
-        let ids = column(tokens.iter().map(|&token| i64::from(token)).collect());
-        let positions = column(lanes.iter().map(|lane| lane.len() as i64).collect());
+        let (device, rows) = (module.device(), lanes.len());
+        let positions: Vec<i64> = lanes.iter().map(|lane| lane.position()).collect();
         let columns = self.cache.len() + 1;
         let hidden: Option<Tensor<4, Bool>> = self.starts.clone().map(|starts| {
             Tensor::<1, Int>::arange(0..columns as i64, &device)
@@ -177,8 +173,7 @@ impl Batch {
                 .lower(starts)
                 .reshape([rows, 1, 1, columns])
         });
-        let states = module.forward_cached(ids, Some(positions), hidden, &mut self.cache);
-        let logits = read_f32(module.logits(states))?;
+        let logits = module.step(tokens, &positions, hidden, &mut self.cache)?;
         for lane in lanes {
             lane.grew();
         }
@@ -244,7 +239,8 @@ fn right_aligned(x: Tensor<4>, width: usize) -> Tensor<4> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qwen3::token_ids;
+    use crate::device::read_f32;
+    use crate::qwen3::{Qwen3, token_ids};
 
     fn config() -> Qwen3Config {
         Qwen3Config {
@@ -271,7 +267,7 @@ mod tests {
             let ids = token_ids(tokens, &Device::flex());
             model.forward_cached(ids, None, None, &mut cache);
         }
-        ModuleLane::Alone(cache)
+        ModuleLane::holding(cache, None, 0)
     }
 
     fn alone(model: &Qwen3, tokens: &[u32]) -> Vec<f32> {
@@ -306,7 +302,9 @@ mod tests {
                 .copied()
                 .collect();
             let mut all: Vec<&mut ModuleLane> = lanes.iter_mut().collect();
-            let logits = together.step(None, &model, &mut all, &tokens).unwrap();
+            let logits = together
+                .step(None, Module::Text(&model), &mut all, &tokens)
+                .unwrap();
             let batch = &together.batches[&None];
             let (keys, _) = batch.cache.layers[1].filled().unwrap();
             assert_eq!(keys.dims()[0], texts.len(), "one pass for all");
@@ -328,11 +326,23 @@ mod tests {
         let mut together = Together::new(&config());
         let (mut one, mut two) = (lane(&model, &[1, 2]), lane(&model, &[3]));
         together
-            .step(None, &model, &mut [&mut one, &mut two], &[5, 6])
+            .step(
+                None,
+                Module::Text(&model),
+                &mut [&mut one, &mut two],
+                &[5, 6],
+            )
             .unwrap();
-        together.step(None, &model, &mut [&mut two], &[7]).unwrap();
+        together
+            .step(None, Module::Text(&model), &mut [&mut two], &[7])
+            .unwrap();
         let error = together
-            .step(None, &model, &mut [&mut one, &mut two], &[8, 9])
+            .step(
+                None,
+                Module::Text(&model),
+                &mut [&mut one, &mut two],
+                &[8, 9],
+            )
             .unwrap_err();
         assert_eq!(error.code(), "model_engine");
     }

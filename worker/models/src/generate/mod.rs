@@ -43,4 +43,4 @@ pub use request::{CancelFlag, FinishReason, GenerationOutput, GenerationRequest}
 pub(crate) use stop::{Passed, StopFilter};
 pub(crate) use vision::VisionAdapted;
 pub use vision::VisionLanguageModel;
-pub(crate) use vision_module::VisionState;
+pub(crate) use vision_module::{PromptReader, vision_module};

@@ -97,9 +97,6 @@ impl VisionLanguageModel {
         precision: Precision,
     ) -> Result<Self> {
         let device = device.clone().without_autodiff();
-        let vision = folder.vision()?;
-        let processor = vision.image_processor(&folder.path)?;
-        let config = vision.config.clone();
         let network = match device == Device::flex() {
             true => {
                 let (tower, decoder) = folder.load_vision_decoder(precision)?;
@@ -119,15 +116,41 @@ impl VisionLanguageModel {
             weights = precision.name(),
             "model loaded"
         );
+        Self::with(folder, tokenizer, device, network)
+    }
+
+    fn with(
+        folder: ModelFolder,
+        tokenizer: ChatTokenizer,
+        device: Device,
+        network: VisionNetwork,
+    ) -> Result<Self> {
+        let vision = folder.vision()?;
         Ok(Self {
+            processor: vision.image_processor(&folder.path)?,
+            config: vision.config.clone(),
             folder,
-            config,
             network,
-            processor,
             tokenizer,
             device,
             adapters: Registry::default(),
         })
+    }
+
+    /// As [`Self::new`], run by its module on any device, as on others than the CPU, where
+    /// the CPU's own code is faster.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn of_module(
+        folder: ModelFolder,
+        tokenizer: ChatTokenizer,
+        device: &Device,
+    ) -> Result<Self> {
+        let device = device.clone().without_autodiff();
+        let model = folder.load_vision_model(&device)?;
+        let network = VisionNetwork::Module(Box::new(model));
+        Self::with(folder, tokenizer, device, network)
     }
 
     /// Loads the adapter in the folder `dir` as `name`, see
@@ -271,7 +294,9 @@ impl VisionLanguageModel {
                 })
             }
             VisionNetwork::Module(_) => writer.run(last, &mut on_text, || {
-                ModuleSession::start(self, adapter.clone(), before, patches, cancel)
+                let offset = rope_offset(&positions, before);
+                let prompt = (before, patches);
+                ModuleSession::start(self, adapter.clone(), prompt, offset, cancel)
             }),
         }
     }

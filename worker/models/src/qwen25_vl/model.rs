@@ -1,7 +1,7 @@
 //! Text and pictures to logits. Follows `Qwen2_5_VLForConditionalGeneration`.
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Bool, Int, Tensor, TensorData};
 
 use super::config::{Qwen25VlConfig, VisionConfig};
 use super::processor::{Grid, Patches};
@@ -12,7 +12,7 @@ use crate::device::Device;
 use crate::error::{ModelError, Result};
 use crate::qwen3::model::{causal_bias, score_bias};
 use crate::qwen3::rotary::Rotary;
-use crate::qwen3::{KvCache, padding_mask};
+use crate::qwen3::{KvCache, padding_mask, token_ids};
 
 /// The whole model.
 #[derive(Clone, Debug)]
@@ -89,6 +89,18 @@ impl Patches {
             vision.patch_width()
         );
         Err(refuse("pixel_values", reason))
+    }
+}
+
+impl Patches {
+    /// Those of all pictures but the first `count`.
+    pub(crate) fn without_first(mut self, count: usize, vision: &VisionConfig) -> Self {
+        let gone = self
+            .image_grid_thw
+            .drain(..count.min(self.image_grid_thw.len()));
+        let patches: usize = gone.map(|grid| grid.t * grid.h * grid.w).sum();
+        self.pixel_values.drain(..patches * vision.patch_width());
+        self
     }
 }
 
@@ -180,20 +192,43 @@ impl Qwen25Vl {
         )
     }
 
-    /// Final states of the embeddings `[1, tokens, hidden]` of new tokens that
-    /// follow what `cache` holds; it then holds them too. All see one another's
-    /// past.
+    /// Final states of the embeddings `[batch, tokens, hidden]` of new tokens that
+    /// follow what `cache` holds; it then holds them too. `mask`
+    /// `[batch, 1, tokens, cached + tokens]`, true hides; causal when absent.
     pub fn forward_cached(
         &self,
         x: Tensor<3>,
         positions: &Positions,
+        mask: Option<Tensor<4, Bool>>,
         cache: &mut KvCache,
     ) -> Tensor<3> {
         let (device, [_, tokens, _]) = (x.device(), x.dims());
-        let bias = (tokens > 1).then(|| causal_bias(cache.len(), tokens, &device));
+        // One new token sees every earlier one.
+        let causal = || (tokens > 1).then(|| causal_bias(cache.len(), tokens, &device));
+        let bias = mask.map_or_else(causal, |mask| Some(score_bias(mask)));
         let rotary = self.rotary(positions, &device);
         self.language_model
             .forward(x, &rotary, bias.as_ref(), Some(cache))
+    }
+
+    /// Logits `[rows, 1, vocab]` of what follows one token of text of each row, which
+    /// stands at `positions`; see [`Self::forward_cached`].
+    pub fn step(
+        &self,
+        tokens: &[u32],
+        positions: &[i64],
+        mask: Option<Tensor<4, Bool>>,
+        cache: &mut KvCache,
+    ) -> Tensor<3> {
+        let ids = token_ids(tokens, &self.device()).swap_dims(0, 1);
+        let x = self.language_model.embed_tokens.forward(ids);
+        let hidden = self.forward_cached(x, &Positions::of_rows(positions), mask, cache);
+        self.language_model.logits(hidden)
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> Device {
+        self.language_model.embed_tokens.weight.val().device()
     }
 
     fn rotary(&self, positions: &Positions, device: &Device) -> Rotary {

@@ -46,6 +46,30 @@ impl KvCache {
         Some(keys.dims()[0])
     }
 
+    /// Copies of the columns `from..from + count` of each layer's keys and values, as they
+    /// stand alone in memory: a view would keep the buffers from being written in place.
+    pub(crate) fn columns(&self, from: usize, count: usize) -> Vec<(Tensor<4>, Tensor<4>)> {
+        let copy = |of: Tensor<4>| {
+            let view = of.narrow(2, from, count);
+            let shape = view.dims();
+            Tensor::zeros(shape, (&view.device(), view.dtype()))
+                .slice_assign(shape.map(|size| 0..size), view)
+        };
+        self.layers
+            .iter()
+            .filter_map(LayerCache::filled)
+            .map(|(keys, values)| (copy(keys), copy(values)))
+            .collect()
+    }
+
+    /// Appends keys and values that [`Self::columns`] gave of a cache of the same model.
+    pub(crate) fn extend(&mut self, columns: &[(Tensor<4>, Tensor<4>)]) {
+        for (layer, (keys, values)) in self.layers.iter_mut().zip(columns) {
+            layer.append(keys.clone(), values.clone());
+        }
+        self.moved();
+    }
+
     /// Makes room for one more token, where anything is held.
     #[cfg(feature = "tch")]
     pub(crate) fn room_for_one(&mut self) {

@@ -185,6 +185,46 @@ fn a_device_writes_together_what_each_gets_alone() {
     }
 }
 
+/// Prompts that a device has read are read once, like those of the CPU.
+#[test]
+fn a_device_reads_a_beginning_once() {
+    let device = support::device();
+    let of = loaded("grouped_tied", &device);
+    let model = Arc::new(LanguageModel::of_module(of, &device));
+    // Of the beginning a block of 256 is whole; the last prompt is a block and a token.
+    let ask = |beginning: usize, rest: usize| {
+        let mut request = request([prompt(beginning, 0), prompt(rest, rest)].concat(), 24);
+        request.logprobs = Some(0);
+        request
+    };
+    let requests = vec![ask(280, 9), ask(280, 60), ask(257, 0)];
+    let expected = alone(&model, &requests);
+    let engine = engine(&model, EngineConfig::default());
+    let cached = |engine: &Engine, number: usize| {
+        let stream = engine.stream(requests[number].clone()).unwrap();
+        let (answer, summary) = collect(stream);
+        assert_eq!(answer, expected[number]);
+        summary.cached_tokens
+    };
+    assert_eq!(cached(&engine, 0), 0);
+    assert_eq!(engine.metrics().kv_prefix_bytes, {
+        let block = SequenceCache::block_bytes(&model.folder().config);
+        256 / BLOCK_TOKENS * block
+    });
+    for number in [1, 2, 0] {
+        assert_eq!(cached(&engine, number), 256, "request {number}");
+    }
+    // Beside each other, each takes the block that the first has read.
+    let engine = self::engine(&model, EngineConfig::default());
+    for ((answer, _), expected) in together(&engine, &requests).iter().zip(&expected) {
+        assert_eq!(
+            (&answer.text, answer.reason),
+            (&expected.text, expected.reason)
+        );
+    }
+    assert!(engine.metrics().cache_hit_tokens_total >= 256);
+}
+
 #[test]
 fn greedy_answers_equal_transformers() {
     let mut compared = 0;

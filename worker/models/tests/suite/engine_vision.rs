@@ -18,6 +18,8 @@ use illumine_models::qwen25_vl::{Part, Picture, VisionMessage};
 use illumine_models::sampling::SamplingParams;
 use illumine_models::tokenizer::{ChatTokenizer, Role};
 
+use crate::support;
+
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
@@ -128,6 +130,112 @@ fn answers_are_the_models_own_whoever_shares_the_engine() {
             )
         );
     }
+}
+
+/// On other devices than `flex` the module writes, all answers in the rows of a batch, each
+/// with the positions that its pictures leave it.
+#[test]
+fn a_device_writes_together_what_the_cpus_code_writes() {
+    let cpu = model();
+    let all = EngineModel::from(Arc::clone(&cpu));
+    let device = Arc::new(of_module());
+    for model in [&cpu, &device] {
+        let adapter = fixture("lora/vision_chat");
+        model.add_adapter("tuned", &adapter).unwrap();
+    }
+    let requests: Vec<EngineRequest> = (0..16)
+        .map(|number| {
+            let mut request = request(&all, number);
+            request.generation.adapter = (number % 3 == 0).then(|| "tuned".to_owned());
+            request
+        })
+        .collect();
+    let expected = together(&engine(&cpu, EngineConfig::default()), &requests);
+    let plain = engine(&device, EngineConfig::default());
+    same_but_for_rounding(&together(&plain, &requests), &expected);
+    // Some give their memory back, and look again.
+    let tight = engine(
+        &device,
+        EngineConfig {
+            kv_budget_bytes: Some(1 << 20),
+            ..EngineConfig::default()
+        },
+    );
+    same_but_for_rounding(&together(&tight, &requests), &expected);
+    let metrics = tight.metrics();
+    assert!(metrics.kv_used_bytes <= metrics.kv_budget_bytes);
+}
+
+fn of_module() -> VisionLanguageModel {
+    let dir = fixture("qwen25_vl/text_only");
+    let mut folder = ModelFolder::open(&dir).unwrap();
+    folder.eos_token_ids.clear();
+    // Rotary positions have no end of their own.
+    folder.config.max_position_embeddings = 4096;
+    let tokenizer = ChatTokenizer::from_folder(&dir).unwrap();
+    VisionLanguageModel::of_module(folder, tokenizer, &support::device()).unwrap()
+}
+
+fn same_but_for_rounding(answers: &[Answer], expected: &[Answer]) {
+    assert_eq!(answers.len(), expected.len());
+    for ((text, tokens, summary), (of_other, others, their)) in answers.iter().zip(expected) {
+        assert_eq!(text, of_other);
+        assert_eq!(summary.finish_reason, their.finish_reason);
+        assert_eq!(tokens.len(), others.len());
+        for ((token, bits), (other, of_other)) in tokens.iter().zip(others) {
+            let (a, b) = (f32::from_bits(*bits), f32::from_bits(*of_other));
+            assert_eq!(token, other);
+            assert!((a - b).abs() < 1e-3, "{a} {b}");
+        }
+    }
+}
+
+#[test]
+fn a_device_looks_at_what_it_has_read_once() {
+    let model = Arc::new(of_module());
+    let all = EngineModel::from(Arc::clone(&model));
+    // A block of 256 tokens ends within the pictures.
+    let ask = |level: u8, question: &str| {
+        let picture = |level| Picture::from_rgb("it", 96, 96, vec![level; 96 * 96 * 3]).unwrap();
+        let mut content = vec![Part::Text("w ".repeat(113))];
+        content.extend((0..10).map(|_| Part::Picture(picture(40))));
+        content.push(Part::Picture(picture(level)));
+        content.push(Part::Text(question.to_owned()));
+        let message = VisionMessage {
+            role: Role::User,
+            content,
+        };
+        let prompt = all.prompt(&[message]).unwrap();
+        let mut generation = GenerationRequest::new(prompt.ids);
+        generation.max_new_tokens = 8;
+        EngineRequest {
+            logprobs: Some(0),
+            pictures: prompt.patches.into_shared(),
+            ..EngineRequest::new(generation)
+        }
+    };
+    let image = model.config().image_token_id;
+    let ids = ask(1, "what?").generation.prompt_ids;
+    assert_eq!((ids[255], ids[256]), (image, image), "{ids:?}");
+    let cold = |request: EngineRequest| {
+        let engine = engine(&model, EngineConfig::default());
+        collect(engine.stream(request).unwrap())
+    };
+    let engine = engine(&model, EngineConfig::default());
+    collect(engine.stream(ask(1, "what?")).unwrap());
+    let mut answers = Vec::new();
+    for request in [
+        ask(1, "what?"),
+        ask(1, "and where, or how?"),
+        ask(9, "what?"),
+    ] {
+        let own = cold(request.clone());
+        let warm = collect(engine.stream(request).unwrap());
+        assert_eq!(warm.2.cached_tokens / 256, 1);
+        same_but_for_rounding(std::slice::from_ref(&warm), &[own]);
+        answers.push(warm.1);
+    }
+    assert_ne!(answers[0], answers[2]);
 }
 
 #[test]

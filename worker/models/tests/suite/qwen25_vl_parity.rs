@@ -158,7 +158,7 @@ fn greedy_decoding_with_the_cache() {
         let positions = model.positions(&inputs).unwrap();
         let mut cache = KvCache::new(model.language_model.layers.len());
         let x = model.embed(&inputs, &device).unwrap();
-        let mut hidden = model.forward_cached(x, &positions, &mut cache);
+        let mut hidden = model.forward_cached(x, &positions, None, &mut cache);
         let mut written = Vec::new();
         for next in (positions.next[0]..).take(reference.generated.len()) {
             let last = hidden.dims()[1] - 1;
@@ -172,7 +172,7 @@ fn greedy_decoding_with_the_cache() {
                 patches: Patches::default(),
             };
             let x = model.embed(&one, &device).unwrap();
-            hidden = model.forward_cached(x, &Positions::single(next), &mut cache);
+            hidden = model.forward_cached(x, &Positions::of_rows(&[next]), None, &mut cache);
         }
         assert_eq!(written, reference.generated, "{what}");
     }

@@ -88,11 +88,11 @@ impl Positions {
         }
     }
 
-    /// Positions of one token of one row.
-    pub fn single(position: i64) -> Self {
+    /// Of one token of text in each row, at these `positions`.
+    pub fn of_rows(positions: &[i64]) -> Self {
         Self {
-            axes: vec![[position; AXES]],
-            next: vec![position + 1],
+            axes: positions.iter().map(|&place| [place; AXES]).collect(),
+            next: positions.iter().map(|place| place + 1).collect(),
             tokens: 1,
         }
     }
