@@ -42,8 +42,9 @@ pub struct VisionConfig {
     /// Attention heads.
     pub num_heads: usize,
     /// Colours of a pixel; always 3.
-    #[serde(alias = "in_chans")]
     pub in_channels: usize,
+    /// The same as older folders have it; those that were saved again have both names.
+    pub in_chans: Option<usize>,
     /// Side of a patch, in pixels.
     pub patch_size: usize,
     /// Frames in a patch.
@@ -77,6 +78,7 @@ impl Default for VisionConfig {
             intermediate_size: 3420,
             num_heads: 16,
             in_channels: 3,
+            in_chans: None,
             patch_size: 14,
             temporal_patch_size: 2,
             spatial_merge_size: 2,
@@ -152,8 +154,10 @@ struct RawText {
 struct RawRope {
     rope_theta: Option<f64>,
     mrope_section: Option<Vec<usize>>,
-    #[serde(alias = "type")]
-    r#rope_type: Option<serde_json::Value>,
+    rope_type: Option<String>,
+    /// As older folders have it. Those of `transformers` 4.50 and later have both names.
+    #[serde(rename = "type")]
+    old_type: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -197,7 +201,7 @@ impl TryFrom<Raw> for Qwen25VlConfig {
         }
         let (mut theta, mut section) = (text.rope_theta, None);
         if let Some(rope) = rope {
-            let kind = rope.rope_type.as_ref().and_then(|kind| kind.as_str());
+            let kind = rope.rope_type.as_deref().or(rope.old_type.as_deref());
             if !matches!(kind, None | Some("default" | "mrope")) {
                 let reason = format!("`{}` is not supported", kind.unwrap_or_default());
                 return Err(invalid("rope_type", reason));
@@ -310,8 +314,8 @@ impl Qwen25VlConfig {
             ),
             (
                 "vision_config.in_channels",
-                vision.in_channels == 3,
-                format!("is {}; pictures have 3", vision.in_channels),
+                vision.in_channels == 3 && vision.in_chans.is_none_or(|colours| colours == 3),
+                "pictures have 3, whether it is called that or `in_chans`".to_owned(),
             ),
             (
                 "vision_config.window_size",

@@ -250,9 +250,11 @@ struct Raw {
     vocab_size: usize,
     hidden_size: usize,
     intermediate_size: usize,
-    // `transformers` 5 writes the second.
-    #[serde(alias = "num_local_experts", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     num_experts: Option<usize>,
+    /// As `transformers` 5 writes it; a file may have both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_local_experts: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     num_experts_per_tok: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -320,7 +322,10 @@ impl Raw {
     fn moe(&self) -> MoeConfig {
         let default = MoeConfig::default();
         MoeConfig {
-            num_experts: self.num_experts.unwrap_or(default.num_experts),
+            num_experts: self
+                .num_experts
+                .or(self.num_local_experts)
+                .unwrap_or(default.num_experts),
             num_experts_per_tok: self
                 .num_experts_per_tok
                 .unwrap_or(default.num_experts_per_tok),
@@ -394,6 +399,7 @@ impl From<Qwen3Config> for Raw {
             architectures: vec![architecture.to_owned()],
             model_type: Some(model_type.to_owned()),
             num_experts: of(|moe| moe.num_experts),
+            num_local_experts: None,
             num_experts_per_tok: of(|moe| moe.num_experts_per_tok),
             moe_intermediate_size: of(|moe| moe.moe_intermediate_size),
             decoder_sparse_step: of(|moe| moe.decoder_sparse_step),

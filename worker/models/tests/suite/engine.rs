@@ -5,7 +5,7 @@ use crate::support;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use illumine_models::device::Device;
 use illumine_models::engine::{Engine, EngineConfig, EngineRequest, Event, EventStream, Summary};
@@ -439,11 +439,19 @@ fn what_cannot_fit_is_refused_and_what_is_too_much_is_busy() {
         assert!(error.to_string().contains(field), "{error}");
     }
 
-    let running = engine.stream(request(prompt(5, 1), 200)).unwrap();
+    // The engine waits in its first token, so that it is sure to be running still.
+    let (go, gate) = mpsc::channel::<()>();
+    let sink = move |_| {
+        drop(gate.recv());
+        ControlFlow::Continue(())
+    };
+    let running = engine.submit(request(prompt(5, 1), 200), Box::new(sink));
+    let running = running.unwrap();
     let waiting = engine.stream(request(prompt(5, 2), 5)).unwrap();
     let error = engine.stream(request(prompt(5, 3), 5)).unwrap_err();
     assert_eq!(error.code(), "model_busy");
-    drop(running);
+    running.cancel();
+    drop(go);
     assert_eq!(collect(waiting).0.reason, FinishReason::Length);
     collect(engine.stream(request(prompt(5, 3), 5)).unwrap());
 }

@@ -11,6 +11,7 @@ mod generation;
 mod lora_engine;
 mod lora_folders;
 mod lora_parity;
+mod published;
 mod qwen25_vl_generation;
 mod qwen25_vl_parity;
 mod qwen25_vl_processor;

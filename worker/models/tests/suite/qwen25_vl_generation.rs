@@ -306,7 +306,7 @@ fn changed(file: &str, change: impl FnOnce(&mut Value)) -> tempfile::TempDir {
 fn bad_folders_name_file_and_field() {
     let config = "config.json";
     type Change = fn(&mut Value);
-    let cases: [(&str, Change, &str); 12] = [
+    let cases: [(&str, Change, &str); 13] = [
         (config, |c| c["vision_config"]["depth"] = 0.into(), "depth"),
         (
             config,
@@ -331,6 +331,11 @@ fn bad_folders_name_file_and_field() {
         (
             config,
             |c| c["vision_config"]["in_chans"] = 4.into(),
+            "in_channels",
+        ),
+        (
+            config,
+            |c| c["vision_config"]["in_channels"] = 4.into(),
             "in_channels",
         ),
         (

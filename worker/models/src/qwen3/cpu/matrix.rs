@@ -264,6 +264,22 @@ mod tests {
         }
     }
 
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    #[test]
+    fn bf16_weights_go_to_the_matrix_unit_where_it_is() {
+        // No sum of two bf16.
+        let x = 1.0 + 1.0 / 512.0 + 1.0 / 1_048_576.0;
+        for columns in [32, 33] {
+            let mut one = vec![0.0; columns];
+            one[0] = 1.0;
+            let mut product = [0.0];
+            let vector: Vec<f32> = one.iter().map(|one| one * x).collect();
+            Matrix::of(&one, columns, Precision::Bf16).apply(&vector, &mut product);
+            let by_unit = amx::is_there() && columns.is_multiple_of(32);
+            assert_eq!(product[0] != x, by_unit, "{columns} columns: {product:?}");
+        }
+    }
+
     #[test]
     fn half_width_is_kept_only_when_exact() {
         let exact = Matrix::of(&[0.5, -1.25, 3.0, 0.0], 2, Precision::Exact);

@@ -19,6 +19,8 @@
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
+#[cfg(test)]
+mod arbitrary;
 mod attention;
 mod build;
 mod cache;

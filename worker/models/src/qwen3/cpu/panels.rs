@@ -349,18 +349,9 @@ impl<W: Stored> Work<'_, W> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::arbitrary::halves as numbers;
     use super::super::kernel::available;
     use super::*;
-
-    fn numbers(count: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12_345);
-        (0..count)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                bf16::from_f32((state >> 8) as f32 / (1 << 23) as f32 - 1.0).to_f32()
-            })
-            .collect()
-    }
 
     fn panels<W: Stored>(rows: &[f32], columns: usize, of: impl Fn(f32) -> W) -> Panels<W> {
         let mut panels = Panels::with_capacity(rows.len() / columns, columns);

@@ -67,6 +67,9 @@ struct Shapes {
     rows: [u8; 16],
 }
 
+/// The first of the tiles for weights.
+const OF_WEIGHTS: usize = 6;
+
 /// This thread's tiles: 0 to 3 are for sums, 4 and 5 for vectors, 6 and 7 for weights.
 struct Tiles {
     /// Not another thread's.
@@ -88,7 +91,11 @@ impl Tiles {
         };
         for tile in 0..8 {
             shapes.row_bytes[tile] = LINE as u16;
-            shapes.rows[tile] = if tile < 6 { rows.min(TALL) } else { TALL } as u8;
+            shapes.rows[tile] = if tile < OF_WEIGHTS {
+                rows.min(TALL)
+            } else {
+                TALL
+            } as u8;
         }
         // SAFETY: the caller promises the unit; the shapes are within its bounds.
         unsafe {

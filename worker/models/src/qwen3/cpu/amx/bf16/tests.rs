@@ -1,16 +1,7 @@
 //! Beside exact products.
 
 use super::*;
-
-fn numbers(count: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12_345);
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
-}
+use crate::qwen3::cpu::arbitrary::{halves, numbers};
 
 #[test]
 fn two_parts_are_nearly_the_number() {
@@ -40,10 +31,7 @@ fn products_are_near_and_the_same_in_company() {
     }
     // Up to more rows and columns than are taken together.
     for (rows, columns) in [(5, 32), (16, 64), (70, 96), (150, 320), (850, 320)] {
-        let weights: Vec<f32> = numbers(rows * columns, 5)
-            .into_iter()
-            .map(|x| bf16::from_f32(x).to_f32())
-            .collect();
+        let weights = halves(rows * columns, 5);
         let mut panels = Panels::with_capacity(rows, columns);
         panels.push(&weights, bf16::from_f32);
         let inputs = numbers(53 * columns, 9);
