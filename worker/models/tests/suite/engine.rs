@@ -352,7 +352,7 @@ fn a_long_prompt_does_not_stall_an_answer() {
     let model = model("grouped_tied");
     let engine = engine(&model, EngineConfig::default());
     let log = Arc::new(Mutex::new(Vec::new()));
-    let (done, ended) = std::sync::mpsc::channel();
+    let (done, ended) = mpsc::channel();
     for (name, prompt, tokens) in [('s', prompt(2, 1), 400), ('l', prompt(450, 2), 40)] {
         let (log, done) = (Arc::clone(&log), done.clone());
         let mut request = request(prompt, tokens);
@@ -385,7 +385,7 @@ fn a_cancelled_request_ends_within_a_step() {
     let model = model("grouped_tied");
     let engine = engine(&model, EngineConfig::default());
     let flag = Arc::new(Mutex::new(None::<illumine_models::generate::CancelFlag>));
-    let (done, ended) = std::sync::mpsc::channel();
+    let (done, ended) = mpsc::channel();
     let mut request = request(prompt(5, 1), 400);
     request.logprobs = Some(0);
     let sink = {
