@@ -98,7 +98,7 @@ impl ChatTokenizer {
     pub fn template(&self) -> Result<&ChatTemplate> {
         self.template.as_ref().ok_or_else(|| {
             ModelError::ChatTemplate(
-                "the model folder has neither chat_template.jinja nor `chat_template` in tokenizer_config.json".to_owned(),
+                "the model folder has no chat_template.jinja and no chat_template.json, and no `chat_template` in tokenizer_config.json".to_owned(),
             )
         })
     }

@@ -55,7 +55,7 @@ pub struct ChatTemplate {
 
 const NAME: &str = "chat_template";
 
-/// The fields of `tokenizer_config.json` that templates need.
+/// The fields of `tokenizer_config.json` that templates need, and of `chat_template.json`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct TokenizerConfig {
@@ -69,6 +69,18 @@ struct TokenizerConfig {
 enum TemplateField {
     One(String),
     Named(Vec<NamedTemplate>),
+}
+
+impl TemplateField {
+    fn into_source(self) -> Option<String> {
+        match self {
+            Self::One(source) => Some(source),
+            Self::Named(templates) => templates
+                .into_iter()
+                .find(|named| named.name == "default")
+                .map(|named| named.template),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -93,8 +105,9 @@ impl SpecialToken {
 }
 
 impl ChatTemplate {
-    /// The template of a model folder: `chat_template.jinja`, else the field of
-    /// `tokenizer_config.json`. None when it has neither.
+    /// The template of a model folder: `chat_template.jinja`, else `chat_template.json`,
+    /// which older processors of pictures have, else the field of
+    /// `tokenizer_config.json`. None when it has none of them.
     ///
     /// # Errors
     /// [`ModelError::Malformed`] and [`ModelError::ChatTemplate`] (syntax).
@@ -103,13 +116,13 @@ impl ChatTemplate {
             read_json_if_there(&dir.join("tokenizer_config.json"))?.unwrap_or_default();
         let source = match read_if_there(&dir.join("chat_template.jinja"))? {
             Some(source) => Some(source),
-            None => config.chat_template.and_then(|field| match field {
-                TemplateField::One(source) => Some(source),
-                TemplateField::Named(templates) => templates
-                    .into_iter()
-                    .find(|named| named.name == "default")
-                    .map(|named| named.template),
-            }),
+            None => {
+                let of_processor: Option<TokenizerConfig> =
+                    read_json_if_there(&dir.join("chat_template.json"))?;
+                let field = of_processor.and_then(|file| file.chat_template);
+                let field = field.or(config.chat_template);
+                field.and_then(TemplateField::into_source)
+            }
         };
         let Some(source) = source else {
             return Ok(None);
@@ -141,7 +154,7 @@ impl ChatTemplate {
             },
         );
         environment
-            .add_template_owned(NAME, source)
+            .add_template_owned(NAME, unmarked(&source))
             .map_err(template_error)?;
         Ok(Self {
             environment,
@@ -196,6 +209,30 @@ fn template_error(error: Error) -> ModelError {
     ModelError::ChatTemplate(text)
 }
 
+/// `source` without the meaning of `{% generation %}`, with which training marks what the
+/// assistant wrote (`AssistantTracker` in `transformers`); the text within stays.
+fn unmarked(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some((before, tag)) = rest.split_once("{%") {
+        let Some((tag, after)) = tag.split_once("%}") else {
+            break;
+        };
+        // Signs that trim the spaces around stay.
+        let word = tag.trim_matches(['-', '+']).trim();
+        let plain = match word {
+            "generation" => tag.replacen(word, "if true", 1),
+            "endgeneration" => tag.replacen(word, "endif", 1),
+            _ => tag.to_owned(),
+        };
+        for part in [before, "{%", &plain, "%}"] {
+            out.push_str(part);
+        }
+        rest = after;
+    }
+    out + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,6 +258,16 @@ mod tests {
             "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi <b><|im_end|>\n\
              <|im_start|>assistant\n"
         );
+    }
+
+    #[test]
+    fn loops_break_and_marks_of_training_are_read_over() {
+        let source = "{% for i in [1, 2, 3] %}{% if i == 3 %}{% break %}{% endif %}\
+                      {%- generation -%} {{ i }} {%- endgeneration %}.{% endfor %} {% generation";
+        let error = ChatTemplate::new(source.to_owned(), None, None).unwrap_err();
+        assert_eq!(error.code(), "model_chat_template");
+        let whole = source.trim_end_matches(" {% generation");
+        assert_eq!(template(whole).render(&[], false).unwrap(), "1.2.");
     }
 
     #[test]

@@ -92,6 +92,12 @@ fn the_template_may_live_in_tokenizer_config() {
         let prompt = tokenizer.render_chat(&chat.messages, chat.add_generation_prompt);
         assert_eq!(prompt.unwrap(), chat.prompt);
     }
+    // A processor of pictures has its own, before the tokenizer's.
+    let config = serde_json::json!({"chat_template": "{{ messages|length }} messages"});
+    let path = dir.path().join("chat_template.json");
+    std::fs::write(path, config.to_string()).unwrap();
+    let tokenizer = ChatTokenizer::from_folder(dir.path()).unwrap();
+    assert_eq!(tokenizer.render_chat(&[], true).unwrap(), "0 messages");
 }
 
 #[test]
