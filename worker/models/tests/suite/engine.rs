@@ -442,7 +442,7 @@ fn what_cannot_fit_is_refused_and_what_is_too_much_is_busy() {
     // The engine waits in its first token, so that it is sure to be running still.
     let (go, gate) = mpsc::channel::<()>();
     let sink = move |_| {
-        drop(gate.recv());
+        let _ = gate.recv();
         ControlFlow::Continue(())
     };
     let running = engine.submit(request(prompt(5, 1), 200), Box::new(sink));
