@@ -9,10 +9,11 @@ use clap::Args;
 use illumine_agent::policy::burn::load_model;
 use illumine_guard::{Allow, Guard};
 use illumine_models::engine::{Engine, EngineConfig};
+use illumine_models::sampling::SamplingParams;
 use tokio::net::TcpListener;
 
 use super::{bytes, stop_signal};
-use crate::llm_server::{Server, router};
+use crate::llm_server::{Server, openai_sampling, router};
 
 #[derive(Args)]
 #[command(
@@ -49,6 +50,10 @@ pub struct Options {
     /// when left out
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     kv_budget: Option<usize>,
+    /// What requests leave open of sampling is as OpenAI has it, whatever the model's
+    /// generation_config.json says
+    #[arg(long)]
+    ignore_generation_config: bool,
     /// `host:port` from which pictures may be fetched although it is private; may
     /// be given again
     #[arg(
@@ -100,12 +105,15 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         anyhow::Ok(loaded)
     };
     let loaded = tokio::task::spawn_blocking(loading).await??;
-    let server = Server::new(
+    let mut server = Server::new(
         name,
         Engine::start(loaded, &config)?,
         api_key,
         Guard::new(allow),
     );
+    if options.ignore_generation_config {
+        server.sampling = openai_sampling();
+    }
     announce(&server, address);
     axum::serve(listener, router(server))
         .with_graceful_shutdown(stop_signal()?)
@@ -123,6 +131,21 @@ fn announce(server: &Server, address: SocketAddr) {
         "serving `{}` on http://{address}/v1 ({kind}; keys and values: up to {budget} MiB)",
         server.name
     );
+    if server.sampling != openai_sampling() {
+        let SamplingParams {
+            temperature,
+            top_p,
+            top_k,
+            min_p,
+            repetition_penalty,
+            ..
+        } = server.sampling;
+        println!(
+            "where a request says nothing, by the model's generation_config.json: temperature \
+             {temperature}, top_p {top_p}, top_k {top_k}, min_p {min_p}, repetition_penalty \
+             {repetition_penalty}"
+        );
+    }
 }
 
 /// `NAME=DIR`.

@@ -27,7 +27,13 @@ pub async fn complete(
     let body = body.map_err(|error| ApiError::body(error.status(), error.body_text()))?;
     let model = server.engine.model();
     let adapters = model.adapter_names();
-    let mut request = request::read(&body, &server.name, &adapters, model.sees_pictures())?;
+    let mut request = request::read(
+        &body,
+        &server.name,
+        &adapters,
+        model.sees_pictures(),
+        &server.sampling,
+    )?;
     let messages = std::mem::take(&mut request.messages);
     let prompt = pictures::prompt(&server, messages).await?;
     let answers = Answers::start(&server.engine, &request, prompt)?;

@@ -26,11 +26,13 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use illumine_guard::Guard;
 use illumine_models::engine::Engine;
+use illumine_models::sampling::SamplingParams;
 use illumine_tools::fetch::PictureFetcher;
 use tokio::sync::Semaphore;
 
 pub use self::auth::is_key;
 use self::error::ApiError;
+pub use self::request::openai_sampling;
 
 /// Bytes of a request.
 const MAX_BODY: usize = 32 * 1024 * 1024;
@@ -40,6 +42,8 @@ pub struct Server {
     /// The model's name in requests and answers; its adapters go by their own.
     pub name: String,
     pub engine: Engine,
+    /// What requests leave open of sampling: the model's own, where its folder names it.
+    pub sampling: SamplingParams,
     /// Asked of every caller when set.
     pub api_key: Option<String>,
     /// Seconds since 1970 at which the model was loaded.
@@ -57,8 +61,10 @@ impl Server {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut fetcher = PictureFetcher::new(guard);
         fetcher.picture_limits = pictures::picture_limits();
+        let suggested = engine.model().folder().suggested_sampling;
         Self {
             name,
+            sampling: suggested.or(&openai_sampling()),
             engine,
             api_key,
             created: chrono::Utc::now().timestamp(),

@@ -34,7 +34,8 @@ pub struct ChatRequest {
 }
 
 /// Reads and checks a request for the model `served`, which looks at pictures or
-/// does not, or for one of its `adapters`.
+/// does not, or for one of its `adapters`. What it leaves open of sampling is as in
+/// `defaults`.
 ///
 /// # Errors
 /// 400 with the parameter at fault, 404 for another model.
@@ -43,6 +44,7 @@ pub fn read(
     served: &str,
     adapters: &[String],
     sees_pictures: bool,
+    defaults: &SamplingParams,
 ) -> Result<ChatRequest, ApiError> {
     let fields: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
         let message = format!("The body is not a JSON object: {error}.");
@@ -85,13 +87,21 @@ pub fn read(
         max_tokens: max_tokens
             .map(|tokens| within("max_tokens", tokens, 1, usize::MAX))
             .transpose()?,
-        sampling: sampling(fields)?,
+        sampling: sampling(fields, defaults)?,
         stop: stop(fields)?,
         logprobs,
         constraint: constraint(fields)?,
         stream,
         include_usage: stream_options(fields, stream)?,
     })
+}
+
+/// What OpenAI's interface has where a request says nothing.
+pub fn openai_sampling() -> SamplingParams {
+    SamplingParams {
+        temperature: 1.0,
+        ..SamplingParams::default()
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -159,15 +169,17 @@ fn refuse_what_is_not_done(fields: Fields<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn sampling(fields: Fields<'_>) -> Result<SamplingParams, ApiError> {
+fn sampling(fields: Fields<'_>, defaults: &SamplingParams) -> Result<SamplingParams, ApiError> {
     let seed: Option<i64> = fields.get("seed")?;
+    let number = |name: &str, default: f32| -> Result<f32, ApiError> {
+        Ok(fields.get(name)?.unwrap_or(default))
+    };
     let sampling = SamplingParams {
-        // As OpenAI's interface has it.
-        temperature: fields.get("temperature")?.unwrap_or(1.0),
-        top_p: fields.get("top_p")?.unwrap_or(1.0),
-        top_k: fields.get("top_k")?.unwrap_or(0),
-        min_p: fields.get("min_p")?.unwrap_or(0.0),
-        repetition_penalty: fields.get("repetition_penalty")?.unwrap_or(1.0),
+        temperature: number("temperature", defaults.temperature)?,
+        top_p: number("top_p", defaults.top_p)?,
+        top_k: fields.get("top_k")?.unwrap_or(defaults.top_k),
+        min_p: number("min_p", defaults.min_p)?,
+        repetition_penalty: number("repetition_penalty", defaults.repetition_penalty)?,
         seed: seed.map(i64::cast_unsigned),
     };
     sampling.validate()?;
@@ -240,6 +252,7 @@ mod tests {
             "m",
             &["tuned".to_owned()],
             false,
+            &openai_sampling(),
         )
     }
 
@@ -249,7 +262,8 @@ mod tests {
 
     #[test]
     fn a_plain_request_has_openais_defaults() {
-        let request = read(base().to_string().as_bytes(), "m", &[], false).unwrap();
+        let body = base().to_string();
+        let request = read(body.as_bytes(), "m", &[], false, &openai_sampling()).unwrap();
         let message = Message {
             role: Role::User,
             content: vec![Part::Text("hi".into())],
@@ -262,6 +276,25 @@ mod tests {
         assert_eq!(request.sampling.temperature, 1.0);
         assert_eq!(request.constraint, Constraint::None);
         assert!(!request.stream && request.logprobs.is_none());
+    }
+
+    #[test]
+    fn what_a_request_leaves_open_is_the_models() {
+        let of_model = SamplingParams {
+            temperature: 0.7,
+            top_k: 20,
+            ..openai_sampling()
+        };
+        let mut body = base();
+        body["top_k"] = json!(5);
+        body["seed"] = json!(1);
+        let request = read(body.to_string().as_bytes(), "m", &[], false, &of_model).unwrap();
+        let expected = SamplingParams {
+            top_k: 5,
+            seed: Some(1),
+            ..of_model
+        };
+        assert_eq!(request.sampling, expected);
     }
 
     #[test]
@@ -319,7 +352,9 @@ mod tests {
         let tool = json!([{"role": "tool", "content": "x"}]);
         assert_eq!(param(with("messages", tool)), "messages[0].role");
         assert_eq!(param(with("model", Value::Null)), "model");
-        let error = read(b"{", "m", &[], false).unwrap_err().to_json();
+        let error = read(b"{", "m", &[], false, &openai_sampling())
+            .unwrap_err()
+            .to_json();
         assert!(error["error"]["message"].as_str().unwrap().contains("JSON"));
         let error = with("model", json!("other")).unwrap_err().to_json();
         assert_eq!(error["error"]["code"], "model_not_found");
@@ -333,7 +368,13 @@ mod tests {
             let mut body = base();
             body["messages"] =
                 json!([{"role": "system", "content": "s"}, {"role": "user", "content": content}]);
-            read(body.to_string().as_bytes(), "m", &[], sees)
+            read(
+                body.to_string().as_bytes(),
+                "m",
+                &[],
+                sees,
+                &openai_sampling(),
+            )
         };
         let picture =
             json!({"type": "image_url", "image_url": {"url": " http://x/y ", "detail": "low"}});

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Weights;
+use super::generation_config::{GenerationConfig, SuggestedSampling};
 use super::tensors::load_qwen3;
 use crate::device::Device;
 use crate::error::{ModelError, Result};
@@ -41,6 +42,8 @@ pub struct ModelFolder {
     /// Tokens that end a generation: those of `generation_config.json`, else of
     /// `config.json`.
     pub eos_token_ids: Vec<u32>,
+    /// How its makers would have it sampled, by `generation_config.json`.
+    pub suggested_sampling: SuggestedSampling,
     /// `system_prompt.md`: a minijinja template of the words that the model was
     /// trained with, where the folder has one.
     pub system_prompt: Option<String>,
@@ -94,19 +97,6 @@ struct Family {
     architectures: Vec<String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct GenerationConfig {
-    eos_token_id: Option<Ids>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Ids {
-    One(u32),
-    Many(Vec<u32>),
-}
-
 impl ModelFolder {
     /// Reads the small files of `dir`.
     ///
@@ -130,18 +120,15 @@ impl ModelFolder {
             other => other,
         })?;
 
-        let generation: GenerationConfig =
-            read_json_if_there(&dir.join("generation_config.json"))?.unwrap_or_default();
-        let eos_token_ids = match generation.eos_token_id {
-            Some(Ids::One(id)) => vec![id],
-            Some(Ids::Many(ids)) => ids,
-            None => config.eos_token_id.clone(),
-        };
+        let generation = GenerationConfig::from_folder(dir)?;
+        let eos_token_ids = generation.eos_token_ids();
+        let eos_token_ids = eos_token_ids.unwrap_or_else(|| config.eos_token_id.clone());
         Ok(Self {
             path: dir.to_owned(),
             config,
             vision,
             eos_token_ids,
+            suggested_sampling: generation.sampling,
             system_prompt: read_if_there(&dir.join("system_prompt.md"))?,
         })
     }

@@ -26,6 +26,12 @@ fn language_models() {
     assert_eq!(small.config.num_parameters(), 4_022_468_096);
     assert_eq!(small.eos_token_ids, [151_645, 151_643]);
     assert_eq!(small.config.rope_theta, 5e6);
+    let suggested = small.suggested_sampling;
+    assert_eq!(
+        (suggested.temperature, suggested.top_p),
+        (Some(0.7), Some(0.8))
+    );
+    assert_eq!(suggested.top_k, Some(20));
     let large = open("qwen3_30b_a3b_instruct_2507");
     assert_eq!(large.config.num_parameters(), 30_532_122_624);
     let experts = large.config.moe.unwrap();
