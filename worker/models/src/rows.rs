@@ -2,9 +2,9 @@
 
 /// Compiles `$body` for each instruction set and runs the best.
 macro_rules! on_best {
-    ($(#[$note:meta])* fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $body:block) => {
+    ($(#[$note:meta])* $seen:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $body:block) => {
         $(#[$note])*
-        pub(super) fn $name($($argument: $kind),*) {
+        $seen fn $name($($argument: $kind),*) {
             #[inline(always)]
             fn plain($($argument: $kind),*) $body
             #[cfg(target_arch = "x86_64")]

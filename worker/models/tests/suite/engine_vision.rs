@@ -68,6 +68,19 @@ fn request(model: &EngineModel, number: usize) -> EngineRequest {
     }
 }
 
+/// Asks for eight tokens in answer to `content`.
+fn short_answer(model: &EngineModel, content: Vec<Part>) -> EngineRequest {
+    let role = Role::User;
+    let prompt = model.prompt(&[VisionMessage { role, content }]).unwrap();
+    let mut generation = GenerationRequest::new(prompt.ids);
+    generation.max_new_tokens = 8;
+    EngineRequest {
+        logprobs: Some(0),
+        pictures: prompt.patches.into_shared(),
+        ..EngineRequest::new(generation)
+    }
+}
+
 /// Text, tokens with the bits of their log-probabilities, and the end.
 type Answer = (String, Vec<(u32, u32)>, Summary);
 
@@ -201,18 +214,7 @@ fn a_device_looks_at_what_it_has_read_once() {
         content.extend((0..10).map(|_| Part::Picture(picture(40))));
         content.push(Part::Picture(picture(level)));
         content.push(Part::Text(question.to_owned()));
-        let message = VisionMessage {
-            role: Role::User,
-            content,
-        };
-        let prompt = all.prompt(&[message]).unwrap();
-        let mut generation = GenerationRequest::new(prompt.ids);
-        generation.max_new_tokens = 8;
-        EngineRequest {
-            logprobs: Some(0),
-            pictures: prompt.patches.into_shared(),
-            ..EngineRequest::new(generation)
-        }
+        short_answer(&all, content)
     };
     let image = model.config().image_token_id;
     let ids = ask(1, "what?").generation.prompt_ids;
@@ -277,18 +279,7 @@ fn a_prompt_with_the_same_pictures_is_read_once() {
         let picture = Picture::from_rgb("it", 96, 96, vec![level; 96 * 96 * 3]).unwrap();
         let mut content = vec![Part::Picture(picture); 10];
         content.push(Part::Text(question.to_owned()));
-        let message = VisionMessage {
-            role: Role::User,
-            content,
-        };
-        let prompt = all.prompt(&[message]).unwrap();
-        let mut generation = GenerationRequest::new(prompt.ids);
-        generation.max_new_tokens = 8;
-        EngineRequest {
-            logprobs: Some(0),
-            pictures: prompt.patches.into_shared(),
-            ..EngineRequest::new(generation)
-        }
+        short_answer(&all, content)
     };
     let cold = collect(engine.stream(ask(10, "what?")).unwrap());
     assert_eq!(cold.2.cached_tokens, 0);

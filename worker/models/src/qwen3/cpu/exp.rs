@@ -5,64 +5,28 @@
 //! register at once. Source: Moshier, *Cephes* (`single/expf.c`), relative error
 //! below 2e-7.
 
-use super::kernel::{ISA, Isa};
-use crate::rows::{fold, sum};
+use crate::rows::{fold, on_best, sum};
 
-/// `softmax(scale · scores)` in place. Not a number when a score is none.
-pub(super) fn softmax(scores: &mut [f32], scale: f32) {
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx2,fma")]
-    fn avx512(scores: &mut [f32], scale: f32) {
-        softmax_with(scores, scale);
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    fn avx2(scores: &mut [f32], scale: f32) {
-        softmax_with(scores, scale);
-    }
-    match *ISA {
-        // SAFETY: it was found on this machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { avx512(scores, scale) },
-        // SAFETY: it was found on this machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { avx2(scores, scale) },
-        Isa::Baseline => softmax_with(scores, scale),
+on_best! {
+    /// `softmax(scale · scores)` in place. Not a number when a score is none.
+    pub(super) fn softmax(scores: &mut [f32], scale: f32) {
+        let largest = largest(scores);
+        for score in scores.iter_mut() {
+            *score = exp((*score - largest) * scale);
+        }
+        let inverse = 1.0 / sum(scores, |x| x);
+        for score in scores {
+            *score *= inverse;
+        }
     }
 }
 
-/// `out = silu(gate) · up`, with `silu(x) = x / (1 + e⁻ˣ)`.
-pub(crate) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx2,fma")]
-    fn avx512(gate: &[f32], up: &[f32], out: &mut [f32]) {
-        swiglu_with(gate, up, out);
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    fn avx2(gate: &[f32], up: &[f32], out: &mut [f32]) {
-        swiglu_with(gate, up, out);
-    }
-    match *ISA {
-        // SAFETY: it was found on this machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { avx512(gate, up, out) },
-        // SAFETY: it was found on this machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { avx2(gate, up, out) },
-        Isa::Baseline => swiglu_with(gate, up, out),
-    }
-}
-
-#[inline(always)]
-fn softmax_with(scores: &mut [f32], scale: f32) {
-    let largest = largest(scores);
-    for score in scores.iter_mut() {
-        *score = exp((*score - largest) * scale);
-    }
-    let inverse = 1.0 / sum(scores, |x| x);
-    for score in scores {
-        *score *= inverse;
+on_best! {
+    /// `out = silu(gate) · up`, with `silu(x) = x / (1 + e⁻ˣ)`.
+    pub(crate) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
+        for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
+            *out = gate / (1.0 + exp(-gate)) * up;
+        }
     }
 }
 
@@ -81,71 +45,22 @@ fn largest(scores: &[f32]) -> f32 {
         .fold(fold(most, larger), |most, score| larger(most, *score))
 }
 
-#[inline(always)]
-fn swiglu_with(gate: &[f32], up: &[f32], out: &mut [f32]) {
-    for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
-        *out = gate / (1.0 + exp(-gate)) * up;
+on_best! {
+    /// `silu(x)` in place.
+    pub(crate) fn silu(values: &mut [f32]) {
+        for value in values {
+            *value /= 1.0 + exp(-*value);
+        }
     }
 }
 
-/// `silu(x)` in place.
-pub(crate) fn silu(values: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx2,fma")]
-    fn avx512(values: &mut [f32]) {
-        silu_with(values);
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    fn avx2(values: &mut [f32]) {
-        silu_with(values);
-    }
-    match *ISA {
-        // SAFETY: it was found on this machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { avx512(values) },
-        // SAFETY: it was found on this machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { avx2(values) },
-        Isa::Baseline => silu_with(values),
-    }
-}
-
-/// `grad · silu′(x)` in place of `grad`.
-pub(crate) fn silu_derivative(x: &[f32], grad: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx2,fma")]
-    fn avx512(x: &[f32], grad: &mut [f32]) {
-        silu_derivative_with(x, grad);
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    fn avx2(x: &[f32], grad: &mut [f32]) {
-        silu_derivative_with(x, grad);
-    }
-    match *ISA {
-        // SAFETY: it was found on this machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { avx512(x, grad) },
-        // SAFETY: it was found on this machine.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { avx2(x, grad) },
-        Isa::Baseline => silu_derivative_with(x, grad),
-    }
-}
-
-#[inline(always)]
-fn silu_with(values: &mut [f32]) {
-    for value in values {
-        *value /= 1.0 + exp(-*value);
-    }
-}
-
-#[inline(always)]
-fn silu_derivative_with(x: &[f32], grad: &mut [f32]) {
-    for (x, grad) in x.iter().zip(grad) {
-        let sigmoid = 1.0 / (1.0 + exp(-x));
-        *grad *= sigmoid * (1.0 + x * (1.0 - sigmoid));
+on_best! {
+    /// `grad · silu′(x)` in place of `grad`.
+    pub(crate) fn silu_derivative(x: &[f32], grad: &mut [f32]) {
+        for (x, grad) in x.iter().zip(grad) {
+            let sigmoid = 1.0 / (1.0 + exp(-x));
+            *grad *= sigmoid * (1.0 + x * (1.0 - sigmoid));
+        }
     }
 }
 
@@ -199,13 +114,28 @@ mod tests {
     }
 
     #[test]
-    fn softmax_sums_to_one_and_shows_what_is_no_number() {
-        let mut scores: Vec<f32> = (0..37).map(|i| (i * 7 % 13) as f32).collect();
-        let exact: f64 = scores.iter().map(|x| (f64::from(*x) * 0.5).exp()).sum();
-        let first = 0.0_f64.exp() / exact;
-        softmax(&mut scores, 0.5);
-        assert!((scores.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        assert!((f64::from(scores[0]) - first).abs() < 1e-8);
+    fn softmax_of_any_number_of_scores_wherever_the_largest_is() {
+        // Less than the lanes, as many, and more with a rest.
+        for count in [1, 15, 16, 17, 32, 50] {
+            for largest in [0, count / 2, count - 1] {
+                let mut scores: Vec<f32> = (0..count).map(|i| (i * 7 % 13) as f32 - 90.0).collect();
+                scores[largest] = 14.0;
+                let of = |x: &f32| (f64::from(*x) * 0.5).exp();
+                let total: f64 = scores.iter().map(of).sum();
+                let expected: Vec<f64> = scores.iter().map(|x| of(x) / total).collect();
+                softmax(&mut scores, 0.5);
+                for (got, expected) in scores.iter().zip(expected) {
+                    assert!(
+                        (f64::from(*got) - expected).abs() < 1e-6 * expected,
+                        "{count}"
+                    );
+                }
+            }
+        }
+        // Also where numbers would be beyond what an exponential can be.
+        let mut large = vec![3e4; 20];
+        softmax(&mut large, 1.0);
+        assert_eq!(large, [0.05; 20]);
         let mut broken = vec![1.0, f32::NAN, 2.0];
         softmax(&mut broken, 1.0);
         assert!(broken.iter().all(|x| x.is_nan()));

@@ -431,7 +431,7 @@ fn rms_norm_rows(rows: &[f32], scale: &[f32], eps: f64, out: &mut [f32]) {
 }
 
 on_best! {
-    fn rms_norm(row: &mut [f32], scale: &[f32], eps: f64) {
+    pub(super) fn rms_norm(row: &mut [f32], scale: &[f32], eps: f64) {
         let sum_of_squares = sum(row, |x| x * x);
         let inverse = 1.0 / (sum_of_squares / row.len() as f32 + eps as f32).sqrt();
         for (x, scale) in row.iter_mut().zip(scale) {

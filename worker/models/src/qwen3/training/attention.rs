@@ -89,7 +89,7 @@ impl Sizes {
 
 on_best! {
     /// Softmax of a row of scores; `total` is the logarithm of the sum of their exponentials.
-    fn softmax_row(scores: &mut [f32], total: &mut f32) {
+    pub(super) fn softmax_row(scores: &mut [f32], total: &mut f32) {
         let (lanes, rest) = scores.as_chunks::<16>();
         let mut most = [f32::NEG_INFINITY; 16];
         for chunk in lanes {
@@ -113,7 +113,7 @@ on_best! {
 on_best! {
     /// The same again from the logarithm; then the derivative by the scores in place of that
     /// by the shares: `share · (grad − along)`.
-    fn backward_row(scores: &mut [f32], grad: &mut [f32], total: f32, along: f32) {
+    pub(super) fn backward_row(scores: &mut [f32], grad: &mut [f32], total: f32, along: f32) {
         for (score, grad) in scores.iter_mut().zip(grad) {
             *score = exp(*score - total);
             *grad = *score * (*grad - along);

@@ -16,7 +16,7 @@ use crate::rows::{on_best, sum};
 on_best! {
     /// `total` of a row is the logarithm of the sum of the exponentials of what is divided by
     /// the temperature; `mean` the mean of that, under the distribution.
-    fn forward_row(logits: &[f32], inverse: f32, total: &mut f32, mean: &mut f32) {
+    pub(super) fn forward_row(logits: &[f32], inverse: f32, total: &mut f32, mean: &mut f32) {
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let (lanes, rest) = logits.as_chunks::<16>();
         let (mut sums, mut means) = ([0.0_f32; 16], [0.0_f32; 16]);
@@ -39,7 +39,7 @@ on_best! {
 on_best! {
     /// The derivative by a row of logits: `by_logp` and `by_entropy` are those of its
     /// outcomes, without the chosen token's own part.
-    fn backward_row(
+    pub(super) fn backward_row(
         logits: &[f32],
         inverse: f32,
         total: f32,

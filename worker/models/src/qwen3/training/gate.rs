@@ -17,7 +17,7 @@ const CHUNK: usize = 1 << 14;
 
 on_best! {
     /// The derivatives by gate and up, where that of the outcome is `grad`.
-    fn backward(gate: &[f32], up: &[f32], grad: &[f32], by_gate: &mut [f32], by_up: &mut [f32]) {
+    pub(super) fn backward(gate: &[f32], up: &[f32], grad: &[f32], by_gate: &mut [f32], by_up: &mut [f32]) {
         let inputs = gate.iter().zip(up).zip(grad);
         for (((&x, &up), &grad), (by_gate, by_up)) in inputs.zip(by_gate.iter_mut().zip(by_up)) {
             let share = 1.0 / (1.0 + exp(-x));

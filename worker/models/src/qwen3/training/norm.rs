@@ -14,7 +14,7 @@ use crate::nhwc::tracked::{Place, numbers, place, plain, recorded, slice, tensor
 use crate::rows::{on_best, sum};
 
 on_best! {
-    fn forward_row(x: &[f32], scale: &[f32], epsilon: f32, out: &mut [f32]) {
+    pub(super) fn forward_row(x: &[f32], scale: &[f32], epsilon: f32, out: &mut [f32]) {
         let inverse = 1.0 / (sum(x, |x| x * x) / x.len() as f32 + epsilon).sqrt();
         for ((out, x), scale) in out.iter_mut().zip(x).zip(scale) {
             *out = x * inverse * scale;
@@ -25,7 +25,7 @@ on_best! {
 on_best! {
     /// A row's derivative in place of that of its outcome; the scale's is added to
     /// `by_scale`.
-    fn backward_row(x: &[f32], scale: &[f32], epsilon: f32, grad: &mut [f32], by_scale: &mut [f32]) {
+    pub(super) fn backward_row(x: &[f32], scale: &[f32], epsilon: f32, grad: &mut [f32], by_scale: &mut [f32]) {
         let count = x.len() as f32;
         let inverse = 1.0 / (sum(x, |x| x * x) / count + epsilon).sqrt();
         for (((grad, x), scale), by_scale) in grad.iter_mut().zip(x).zip(scale).zip(by_scale) {

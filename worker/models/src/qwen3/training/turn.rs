@@ -17,7 +17,7 @@ use crate::rows::on_best;
 on_best! {
     /// Turns a head in place, dimension `i` with `i + width/2`, by cosines and `sign` times
     /// the sines: back with −1.
-    fn turn_row(head: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
+    pub(super) fn turn_row(head: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
         let (first, second) = head.split_at_mut(cos.len());
         for (((a, b), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
             let sin = sign * sin;

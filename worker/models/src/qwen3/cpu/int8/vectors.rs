@@ -67,7 +67,7 @@ impl Int8Vectors {
 
 on_best! {
     /// What the shift of the weights adds to each block's sums, negated.
-    fn correct(values: &[i8], corrections: &mut [i32]) {
+    pub(super) fn correct(values: &[i8], corrections: &mut [i32]) {
         let (blocks, _) = values.as_chunks::<BLOCK>();
         for (correction, block) in corrections.iter_mut().zip(blocks) {
             let sum: i32 = block.iter().map(|&value| i32::from(value)).sum();
@@ -80,7 +80,7 @@ on_best! {
     /// Rounds rows of `columns` numbers to blocks of `values` and their `scales`; what a
     /// block has no number for is zero. A number that is not finite makes its block's scale
     /// not a number.
-    fn quantise(rows: &[f32], columns: usize, values: &mut [i8], scales: &mut [f32]) {
+    pub(super) fn quantise(rows: &[f32], columns: usize, values: &mut [i8], scales: &mut [f32]) {
         // Adding this rounds a small number to an integer, to nearest even, and
         // leaves it in the low bits: `round` would be a slow library call.
         const ROUND: f32 = 12_582_912.0;

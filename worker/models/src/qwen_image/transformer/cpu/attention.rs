@@ -52,7 +52,7 @@ impl From<Stream> for Values {
 on_best! {
     /// A head's `row + bias`, normalised by `norm`, turned by cosines and sines and
     /// times `factor`.
-    fn turn_head(
+    pub(super) fn turn_head(
         row: &[f32],
         bias: &[f32],
         norm: &[f32],
@@ -82,7 +82,7 @@ on_best! {
 
 on_best! {
     /// `out = row + bias`.
-    fn add(row: &[f32], bias: &[f32], out: &mut [f32]) {
+    pub(super) fn add(row: &[f32], bias: &[f32], out: &mut [f32]) {
         for ((out, row), bias) in out.iter_mut().zip(row).zip(bias) {
             *out = row + bias;
         }

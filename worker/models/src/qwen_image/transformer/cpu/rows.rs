@@ -12,7 +12,7 @@ const ROWS: usize = 16;
 
 on_best! {
     /// GELU by its tanh form, `x / (1 + e^(−2u))`, of `row + bias`.
-    fn gelu_row(row: &mut [f32], bias: &[f32]) {
+    pub(super) fn gelu_row(row: &mut [f32], bias: &[f32]) {
         // √(2/π)
         const SLOPE: f32 = 0.797_884_6;
         for (x, bias) in row.iter_mut().zip(bias) {
@@ -25,7 +25,7 @@ on_best! {
 
 on_best! {
     /// `x + gate · (y + bias)`.
-    fn leave_row(x: &mut [f32], y: &[f32], gate: &[f32], bias: &[f32]) {
+    pub(super) fn leave_row(x: &mut [f32], y: &[f32], gate: &[f32], bias: &[f32]) {
         for (((x, y), gate), bias) in x.iter_mut().zip(y).zip(gate).zip(bias) {
             *x += gate * (y + bias);
         }
@@ -34,7 +34,7 @@ on_best! {
 
 on_best! {
     /// `out = norm(x) · (1 + scale) + shift`.
-    fn norm_row(x: &[f32], scale: &[f32], shift: &[f32], out: &mut [f32], epsilon: f32) {
+    pub(super) fn norm_row(x: &[f32], scale: &[f32], shift: &[f32], out: &mut [f32], epsilon: f32) {
         let count = x.len() as f32;
         let mean = sum(x, |x| x) / count;
         let variance = sum(x, |x| (x - mean) * (x - mean)) / count;
@@ -47,7 +47,7 @@ on_best! {
 
 on_best! {
     /// `softmax(scores)` in place.
-    fn softmax(scores: &mut [f32]) {
+    pub(super) fn softmax(scores: &mut [f32]) {
         let (lanes, rest) = scores.as_chunks::<16>();
         let mut most = [f32::NEG_INFINITY; 16];
         for chunk in lanes {

@@ -85,7 +85,7 @@ impl Parts {
 
 on_best! {
     /// The parts of one group's vectors.
-    fn part(vectors: &[f32], columns: usize, tall: usize, values: &mut [bf16]) {
+    pub(super) fn part(vectors: &[f32], columns: usize, tall: usize, values: &mut [bf16]) {
         let blocks = values.chunks_exact_mut(PARTS * tall * WIDE);
         for (block, values) in blocks.enumerate() {
             let (first, second) = values.split_at_mut(tall * WIDE);

@@ -38,7 +38,7 @@ impl Sizes {
 }
 
 on_best! {
-    fn add(row: &mut [f32], bias: &[f32]) {
+    pub(super) fn add(row: &mut [f32], bias: &[f32]) {
         for (value, bias) in row.iter_mut().zip(bias) {
             *value += bias;
         }
@@ -47,7 +47,7 @@ on_best! {
 
 on_best! {
     /// The derivative of softmax: `grad` becomes that of the scores.
-    fn backward_row(shares: &[f32], grad: &mut [f32]) {
+    pub(super) fn backward_row(shares: &[f32], grad: &mut [f32]) {
         let mut along = 0.0;
         for (share, grad) in shares.iter().zip(grad.iter()) {
             along += share * grad;

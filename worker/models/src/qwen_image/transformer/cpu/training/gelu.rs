@@ -20,7 +20,7 @@ const CUBIC: f32 = 0.044_715;
 
 on_best! {
     /// `x σ(2u)` with `u = √(2/π) (x + 0.044715 x³)`.
-    fn forward(x: &[f32], out: &mut [f32]) {
+    pub(super) fn forward(x: &[f32], out: &mut [f32]) {
         for (out, &x) in out.iter_mut().zip(x) {
             let u = SLOPE * (x + CUBIC * x * x * x);
             *out = x / (1.0 + exp(-2.0 * u));
@@ -30,7 +30,7 @@ on_best! {
 
 on_best! {
     /// The derivative times that of the outcome.
-    fn backward(x: &[f32], grad: &[f32], out: &mut [f32]) {
+    pub(super) fn backward(x: &[f32], grad: &[f32], out: &mut [f32]) {
         for ((out, &x), &grad) in out.iter_mut().zip(x).zip(grad) {
             let u = SLOPE * (x + CUBIC * x * x * x);
             let slope = SLOPE * (1.0 + 3.0 * CUBIC * x * x);

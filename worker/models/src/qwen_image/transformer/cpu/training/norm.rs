@@ -14,7 +14,7 @@ use crate::rows::{on_best, sum};
 
 on_best! {
     /// A row's derivative into `out`; those of its scale and shift are added to theirs.
-    fn backward_row(
+    pub(super) fn backward_row(
         x: &[f32],
         grad: &[f32],
         scale: &[f32],

@@ -15,7 +15,7 @@ use crate::rows::{on_best, sum};
 
 on_best! {
     /// A head, normalised, scaled and turned by cosines and sines.
-    fn forward_head(x: &[f32], scale: &[f32], turn: (&[f32], &[f32]), epsilon: f32, out: &mut [f32]) {
+    pub(super) fn forward_head(x: &[f32], scale: &[f32], turn: (&[f32], &[f32]), epsilon: f32, out: &mut [f32]) {
         let inverse = 1.0 / (sum(x, |x| x * x) / x.len() as f32 + epsilon).sqrt();
         for ((out, x), scale) in out.iter_mut().zip(x).zip(scale) {
             *out = x * inverse * scale;
@@ -31,7 +31,7 @@ on_best! {
 
 on_best! {
     /// A head's derivative into `out`; that of the scale is added to `by_scale`.
-    fn backward_head(
+    pub(super) fn backward_head(
         x: &[f32],
         grad: &[f32],
         scale: &[f32],
