@@ -133,26 +133,37 @@ impl RayHead {
     /// If something goes on.
     pub fn end(&mut self) -> Result<()> {
         signal("TERM", &[self.child.id()]);
+        if self.ended_within(END_LIMIT, || {}) {
+            return Ok(());
+        }
+        // Again and again: what is ended may have started another before.
+        let kill = || signal("KILL", &self.processes());
+        ensure!(
+            self.ended_within(END_LIMIT, kill),
+            "still there: {:?}",
+            self.processes()
+        );
+        Ok(())
+    }
+
+    /// Whether all have ended before `limit` is over; calls `urge` while some have not.
+    fn ended_within(&self, limit: Duration, urge: impl Fn()) -> bool {
         let started = Instant::now();
-        while started.elapsed() < END_LIMIT {
-            let _ = self.child.try_wait();
+        while started.elapsed() < limit {
             if self.processes().is_empty() {
-                return Ok(());
+                return true;
             }
+            urge();
             std::thread::sleep(Duration::from_millis(100));
         }
-        signal("KILL", &self.processes());
-        let _ = self.child.wait();
-        std::thread::sleep(Duration::from_millis(500));
-        let left = self.processes();
-        ensure!(left.is_empty(), "still there: {left:?}");
-        Ok(())
+        false
     }
 }
 
 impl Drop for RayHead {
     fn drop(&mut self) {
         let _ = self.end();
+        let _ = self.child.wait();
     }
 }
 
