@@ -12,6 +12,7 @@ use crate::device::read_f32;
 use crate::error::Result;
 use crate::lora::Loaded;
 use crate::qwen3::KvCache;
+use crate::qwen25_vl::cpu::prompt_positions;
 use crate::qwen25_vl::text::Positions;
 use crate::qwen25_vl::{Inputs, Patches, Qwen25Vl};
 
@@ -73,19 +74,14 @@ impl PromptReader {
 impl Unread {
     /// What of `prompt` is read from token `from` on, its pictures as vectors.
     fn look(module: &Qwen25Vl, prompt: &[u32], patches: &Patches, from: usize) -> Result<Self> {
-        let all = Inputs {
-            input_ids: prompt.iter().map(|&id| i64::from(id)).collect(),
-            attention_mask: vec![1; prompt.len()],
-            tokens: prompt.len(),
-            patches: patches.clone(),
-        };
-        let positions = module.positions(&all)?;
+        let positions = prompt_positions(&module.config, prompt, patches)?;
         let (start, seen) = unread_pictures(module, prompt, patches, from);
+        let rest = &prompt[start..];
         let inputs = Inputs {
-            input_ids: all.input_ids[start..].to_vec(),
-            attention_mask: vec![1; prompt.len() - start],
-            tokens: prompt.len() - start,
-            patches: all.patches.without_first(seen, &module.config.vision),
+            input_ids: rest.iter().map(|&id| i64::from(id)).collect(),
+            attention_mask: vec![1; rest.len()],
+            tokens: rest.len(),
+            patches: patches.without_first(seen, &module.config.vision),
         };
         Ok(Self {
             embeddings: module.embed(&inputs, &module.device())?,
@@ -198,9 +194,7 @@ mod tests {
     const PICTURES: [Grid; 2] = [Grid { t: 1, h: 4, w: 2 }, Grid { t: 1, h: 2, w: 6 }];
 
     fn prompt(image: u32) -> Vec<u32> {
-        let mut prompt = vec![5, 6, image, image, 7, image, image, image, 8, 9];
-        prompt.insert(0, 4);
-        prompt
+        vec![4, 5, 6, image, image, 7, image, image, image, 8, 9]
     }
 
     fn patches(module: &Qwen25Vl) -> Patches {

@@ -90,17 +90,15 @@ impl Patches {
         );
         Err(refuse("pixel_values", reason))
     }
-}
 
-impl Patches {
-    /// Those of all pictures but the first `count`.
-    pub(crate) fn without_first(mut self, count: usize, vision: &VisionConfig) -> Self {
-        let gone = self
-            .image_grid_thw
-            .drain(..count.min(self.image_grid_thw.len()));
-        let patches: usize = gone.map(|grid| grid.t * grid.h * grid.w).sum();
-        self.pixel_values.drain(..patches * vision.patch_width());
-        self
+    /// Those of all pictures but the first `count`, once they were checked.
+    pub(crate) fn without_first(&self, count: usize, vision: &VisionConfig) -> Self {
+        let (gone, left) = self.image_grid_thw.split_at(count);
+        let patches: usize = gone.iter().map(|grid| grid.t * grid.h * grid.w).sum();
+        Self {
+            pixel_values: self.pixel_values[patches * vision.patch_width()..].to_vec(),
+            image_grid_thw: left.to_vec(),
+        }
     }
 }
 

@@ -13,6 +13,16 @@ mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 
+/// The files of a folder that a [`ChatTokenizer`] may be read from.
+pub const FILES: [&str; 6] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "chat_template.json",
+];
+
 pub use chat::ChatTokenizer;
 pub use stream::{StreamDecoder, Utf8Stream};
 pub use template::{ChatMessage, ChatTemplate, Role};

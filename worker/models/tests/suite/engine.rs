@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 
+use burn::tensor::DType;
 use illumine_models::device::Device;
 use illumine_models::engine::{Engine, EngineConfig, EngineRequest, Event, EventStream, Summary};
 use illumine_models::generate::{FinishReason, GenerationRequest, LanguageModel};
@@ -223,6 +224,20 @@ fn a_device_reads_a_beginning_once() {
         );
     }
     assert!(engine.metrics().cache_hit_tokens_total >= 256);
+}
+
+/// Keys and values are counted in the numbers that a device keeps them in.
+#[test]
+fn bf16_keys_are_half_as_large() {
+    let device = support::device();
+    let mut of = loaded("grouped_tied", &device);
+    of.model = of.folder.load_model_as(&device, DType::BF16).unwrap();
+    let model = Arc::new(LanguageModel::of_module(of, &device));
+    let engine = engine(&model, EngineConfig::default());
+    collect(engine.stream(request(prompt(280, 0), 4)).unwrap());
+    let block = SequenceCache::block_bytes(&model.folder().config);
+    let kept = engine.metrics().kv_prefix_bytes;
+    assert_eq!(kept, 256 / BLOCK_TOKENS * block / 2);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The settings of the models that people have on disk, as they were published or saved by
-//! releases of `transformers` and `diffusers` that the parity fixtures are not made with.
+//! releases of `transformers` and `diffusers` that the parity fixtures are not made with;
+//! written down from public sources.
 
 use std::path::{Path, PathBuf};
 

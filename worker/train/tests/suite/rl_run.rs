@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use illumine_datasets::{Dataset, ReadOptions, SplitRule};
 use illumine_models::load::ModelFolder;
+use illumine_models::tokenizer::ChatTokenizer;
 use illumine_train::rl::{LearnerConfig, Objective, Run, RunConfig, Sampling, StepConfig};
 use serde_json::Value;
 
@@ -156,4 +157,24 @@ async fn a_checkpoint_that_does_not_fit_or_was_cut_is_named() {
     let error = Run::resume(config(), &demo_policy(), dataset(), &device, run.path());
     let words = error.unwrap_err().to_string();
     assert!(words.contains("model.safetensors"), "{words}");
+}
+
+/// As newer releases of `transformers` save it.
+#[test]
+fn a_template_in_a_file_of_its_own_goes_along() {
+    let (origin, run) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for entry in std::fs::read_dir(demo_policy()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), origin.path().join(entry.file_name())).unwrap();
+    }
+    let path = origin.path().join("tokenizer_config.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut settings: Value = serde_json::from_str(&text).unwrap();
+    let template = settings.as_object_mut().unwrap().remove("chat_template");
+    let file = origin.path().join("chat_template.jinja");
+    std::fs::write(file, template.unwrap().as_str().unwrap()).unwrap();
+    std::fs::write(&path, settings.to_string()).unwrap();
+    let begun = Run::new(config(), origin.path(), dataset(), &Device::flex()).unwrap();
+    let saved = ChatTokenizer::from_folder(&begun.checkpoint(run.path()).unwrap()).unwrap();
+    assert!(saved.has_chat_template());
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use illumine_models::load::ModelFolder;
-use illumine_models::save;
+use illumine_models::{save, tokenizer};
 use serde::{Deserialize, Serialize};
 
 use super::Run;
@@ -18,10 +18,8 @@ use crate::sft::checkpoint::{self, folder, prune};
 const OPTIMIZER: &str = "optimizer.safetensors";
 /// Folder of the low-rank changes in a checkpoint.
 const ADAPTER: &str = "adapter";
-/// What the policy's folder needs beside the weights.
-const COPIED: [&str; 5] = [
-    "tokenizer.json",
-    "tokenizer_config.json",
+/// What the policy's folder needs beside the weights and the tokenizer.
+const COPIED: [&str; 3] = [
     "generation_config.json",
     "system_prompt.md",
     "illumine.json",
@@ -89,7 +87,7 @@ impl Run {
         if let Some(options) = &self.config.learner.lora {
             lora::save(&learner.model, options, &self.base, &part.join(ADAPTER))?;
         }
-        for name in COPIED {
+        for name in tokenizer::FILES.into_iter().chain(COPIED) {
             let from = self.origin.join(name);
             if from.is_file() {
                 let copied = std::fs::copy(&from, part.join(name));
